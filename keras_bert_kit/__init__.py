@@ -1,0 +1,57 @@
+"""BERT for TensorFlow, from raw text to production.
+
+The names below are loaded on first use, so that importing the package loads no TensorFlow. Where
+Keras is loaded already, the kit's layers and models are registered with it at once, so that
+`keras.models.load_model` finds them.
+"""
+
+import importlib
+import sys
+from typing import Any
+
+from keras_bert_kit._version import __version__
+
+_NAMES = {
+    "BertConfig": "keras_bert_kit.config",
+    "BertTokenizer": "keras_bert_kit.tokenization.tokenizer",
+    "BertEmbeddings": "keras_bert_kit.layers",
+    "MultiHeadSelfAttention": "keras_bert_kit.layers",
+    "TransformerEncoderBlock": "keras_bert_kit.layers",
+    "TransformerEncoder": "keras_bert_kit.layers",
+    "Pooler": "keras_bert_kit.layers",
+    "ClassificationHead": "keras_bert_kit.layers",
+    "load_checkpoint": "keras_bert_kit.checkpoints",
+    "BertModel": "keras_bert_kit.models",
+    "BertForSequenceClassification": "keras_bert_kit.models",
+    "load_model": "keras_bert_kit.models.loading",
+}
+
+_MODULES = (
+    "config",
+    "tokenization",
+    "data",
+    "layers",
+    "checkpoints",
+    "models",
+    "training",
+    "export",
+    "serving",
+)
+
+__all__ = ["__version__", *_NAMES, *_MODULES]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _NAMES:
+        return getattr(importlib.import_module(_NAMES[name]), name)
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+if "keras" in sys.modules:
+    importlib.import_module("keras_bert_kit.models.loading")

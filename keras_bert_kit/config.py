@@ -1,0 +1,227 @@
+"""The configuration of a BERT model: the fields of its checkpoint's config file."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+#: Activations by the name that config files use. "gelu" is the exact erf form, as in Hugging Face;
+#: "gelu_new" and "gelu_pytorch_tanh" are the tanh form of google-research/bert.
+ACTIVATIONS = ("gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu", "swish", "tanh")
+
+PROBLEM_TYPES = (
+    "single_label_classification",
+    "multi_label_classification",
+    "regression",
+)
+
+# Keys of other writers' files that do not change what the model computes.
+_HARMLESS = frozenset(
+    """
+    _name_or_path _num_labels architectures attn_implementation bos_token_id dtype eos_token_id
+    finetuning_task gradient_checkpointing language model_max_length model_type name_or_path
+    num_labels output_attentions output_hidden_states output_past return_dict sep_token_id
+    task_specific_params tokenizer_class torch_dtype torchscript transformers_version use_cache
+    directionality pooler_fc_size pooler_num_attention_heads pooler_num_fc_layers
+    pooler_size_per_head pooler_type
+    """.split()  # noqa: SIM905, one name a line would be forty lines
+)
+
+# Keys that would change what the model computes, with the values under which they do not.
+_ONLY_WHEN: dict[str, tuple[Any, ...]] = {
+    "add_cross_attention": (False, None),
+    "chunk_size_feed_forward": (0, None),
+    "cross_attention_hidden_size": (None,),
+    "embedding_size": (),
+    "is_decoder": (False, None),
+    "is_encoder_decoder": (False, None),
+    "position_embedding_type": ("absolute", None),
+    "pruned_heads": ({}, None),
+    "tie_word_embeddings": (True, None),
+    "tie_encoder_decoder": (False, None),
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BertConfig:
+    """What a BERT checkpoint says of itself, under the names of Hugging Face's `config.json`.
+
+    Google's `bert_config.json` has the same names. The object is immutable and checked when it
+    is made; `dataclasses.replace(config, ...)` gives a changed copy.
+
+    Args:
+        vocab_size: Rows of the token table.
+        hidden_size: Width of the hidden states (H in the paper).
+        num_hidden_layers: Transformer blocks (L).
+        num_attention_heads: Attention heads (A); must divide `hidden_size`.
+        intermediate_size: Width of the feed-forward layer.
+        hidden_act: One of `ACTIVATIONS`.
+        hidden_dropout_prob: Dropout rate after embeddings and sub-layers.
+        attention_probs_dropout_prob: Dropout rate of the attention probabilities.
+        max_position_embeddings: Rows of the position table, the longest sequence in tokens.
+        type_vocab_size: Rows of the segment table.
+        initializer_range: Standard deviation of the truncated normal initialiser.
+        layer_norm_eps: Epsilon of every layer normalisation.
+        pad_token_id: Id of the padding token.
+        classifier_dropout: Dropout rate before a classifier; `None` means `hidden_dropout_prob`.
+        id2label: Class names by index, for models with a classifier.
+        problem_type: One of `PROBLEM_TYPES`, or `None` for single-label classification.
+
+    Raises:
+        ValueError: A field is out of its range.
+
+    Reference:
+        Devlin et al. 2018, BERT, section 3 (https://arxiv.org/abs/1810.04805).
+    """
+
+    vocab_size: int = 30522
+    hidden_size: int = 768
+    num_hidden_layers: int = 12
+    num_attention_heads: int = 12
+    intermediate_size: int = 3072
+    hidden_act: str = "gelu"
+    hidden_dropout_prob: float = 0.1
+    attention_probs_dropout_prob: float = 0.1
+    max_position_embeddings: int = 512
+    type_vocab_size: int = 2
+    initializer_range: float = 0.02
+    layer_norm_eps: float = 1e-12
+    pad_token_id: int = 0
+    classifier_dropout: float | None = None
+    id2label: Mapping[int, str] = dataclasses.field(
+        default_factory=lambda: {0: "LABEL_0", 1: "LABEL_1"}
+    )
+    problem_type: str | None = None
+
+    def __post_init__(self):
+        for name in (
+            "vocab_size",
+            "hidden_size",
+            "num_hidden_layers",
+            "num_attention_heads",
+            "intermediate_size",
+            "max_position_embeddings",
+            "type_vocab_size",
+        ):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ValueError(f"{name} must be a whole number above 0. Received: {value!r}")
+        if self.hidden_size % self.num_attention_heads:
+            raise ValueError(
+                "hidden_size must be divisible by num_attention_heads. "
+                f"Received: hidden_size={self.hidden_size}, "
+                f"num_attention_heads={self.num_attention_heads}"
+            )
+        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"):
+            value = getattr(self, name)
+            if not (value is None and name == "classifier_dropout") and not 0 <= value < 1:
+                raise ValueError(f"{name} must be at least 0 and below 1. Received: {value!r}")
+        for name in ("initializer_range", "layer_norm_eps"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be above 0. Received: {getattr(self, name)!r}")
+        _check_choice("hidden_act", self.hidden_act, ACTIVATIONS)
+        _check_choice("problem_type", self.problem_type, (*PROBLEM_TYPES, None))
+        labels = {int(index): str(name) for index, name in dict(self.id2label).items()}
+        if sorted(labels) != list(range(len(labels))) or not labels:
+            raise ValueError(
+                f"id2label must number its labels 0, 1, 2, ... Received: {dict(self.id2label)!r}"
+            )
+        object.__setattr__(self, "id2label", dict(sorted(labels.items())))
+
+    @property
+    def num_labels(self) -> int:
+        """Number of classes of the classifier."""
+        return len(self.id2label)
+
+    @property
+    def label_names(self) -> list[str]:
+        """Class names in the order of the logits."""
+        return list(self.id2label.values())
+
+    @property
+    def label2id(self) -> dict[str, int]:
+        """Class indices by name."""
+        return {name: index for index, name in self.id2label.items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> BertConfig:
+        """Makes a config from the content of a config file.
+
+        Args:
+            values: The file's keys and values. Keys known not to change the maths are passed over.
+
+        Raises:
+            ValueError: `values` describes another kind of model, or holds a key that changes what
+                the model computes and that is not honoured here.
+        """
+        values = dict(values)
+        model_type = values.get("model_type", "bert")
+        if model_type != "bert":
+            raise ValueError(
+                f"The model must be a BERT. Received: model_type={model_type!r}. "
+                "Other architectures are not loaded, so that none is loaded half."
+            )
+        fields = {field.name for field in dataclasses.fields(cls)}
+        refused = sorted(
+            f"{key}={value!r}"
+            for key, value in values.items()
+            if key not in fields | _HARMLESS | {"label2id"} and not _is_neutral(key, value)
+        )
+        if refused:
+            raise ValueError(
+                "Every key that changes what the model computes must be implemented. "
+                f"Received: {', '.join(refused)}. Use a checkpoint of plain BERT."
+            )
+        if "id2label" not in values and values.get("num_labels"):
+            values["id2label"] = default_labels(values["num_labels"])
+        return cls(**{key: value for key, value in values.items() if key in fields})
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> BertConfig:
+        """Reads `config.json` (Hugging Face) or `bert_config.json` (Google).
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: The file is not JSON, or not the config of a BERT.
+        """
+        path = Path(path)
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except (UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise ValueError(f"{path} must be a JSON file. Received: {error}") from error
+        if not isinstance(values, dict):
+            raise ValueError(f"{path} must hold a JSON object. Received: {type(values).__name__}")
+        if "model_type" not in values and "hidden_size" not in values:
+            raise ValueError(
+                f"{path} must be the config of a BERT, with hidden_size. "
+                f"Received keys: {', '.join(sorted(values)) or 'none'}"
+            )
+        try:
+            return cls.from_dict(values)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{path}: {error}") from error
+
+    def to_dict(self) -> dict[str, Any]:
+        """Gives the content of Hugging Face's `config.json`, without `architectures`."""
+        values = dataclasses.asdict(self)
+        values["id2label"] = {str(index): name for index, name in self.id2label.items()}
+        return {"model_type": "bert", **values, "label2id": self.label2id}
+
+
+def default_labels(num_labels: int) -> dict[int, str]:
+    """Names that Hugging Face gives to unnamed classes: LABEL_0, LABEL_1, ..."""
+    if not isinstance(num_labels, int) or num_labels < 1:
+        raise ValueError(f"num_labels must be a whole number above 0. Received: {num_labels!r}")
+    return {index: f"LABEL_{index}" for index in range(num_labels)}
+
+
+def _check_choice(name: str, value: Any, choices: tuple[Any, ...]):
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(str, choices))}. Got: {value!r}")
+
+
+def _is_neutral(key: str, value: Any) -> bool:
+    return value in _ONLY_WHEN.get(key, ())
