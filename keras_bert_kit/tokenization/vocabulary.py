@@ -1,0 +1,120 @@
+"""Reading and writing a WordPiece vocabulary and the files that describe a tokenizer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+#: The special tokens of BERT: padding, unknown, start, separator and mask.
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+def read_vocabulary(path: str | Path) -> list[str]:
+    """Reads a `vocab.txt`: one token a line, the line number from 0 is the id.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is not UTF-8.
+    """
+    try:
+        text = Path(path).read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} must be UTF-8. Received: {error}") from error
+    lines = text.split("\n")
+    return [line.rstrip("\r") for line in (lines[:-1] if lines[-1] == "" else lines)]
+
+
+def write_vocabulary(path: str | Path, tokens: Sequence[str]):
+    """Writes a `vocab.txt`."""
+    Path(path).write_bytes("".join(f"{token}\n" for token in tokens).encode("utf-8"))
+
+
+def check_vocabulary(tokens: Sequence[str]):
+    """Checks that a vocabulary is one of BERT.
+
+    Raises:
+        ValueError: A token stands twice, or a special token is missing.
+    """
+    seen: dict[str, int] = {}
+    for index, token in enumerate(tokens):
+        if token in seen:
+            raise ValueError(
+                "Each token of a vocabulary must stand once. "
+                f"Received: {token!r} as id {seen[token]} and as id {index}"
+            )
+        seen[token] = index
+    missing = [token for token in SPECIAL_TOKENS if token not in seen]
+    if missing:
+        raise ValueError(
+            f"A BERT vocabulary must hold {', '.join(SPECIAL_TOKENS)}. "
+            f"Missing: {', '.join(missing)} of {len(tokens)} tokens"
+        )
+
+
+def read_tokenizer_files(folder: str | Path) -> dict[str, Any]:
+    """Reads what a model folder says of its tokenizer.
+
+    `tokenizer.json` is used where it is there, else `vocab.txt`; `tokenizer_config.json` adds the
+    settings that the first leaves open.
+
+    Args:
+        folder: A model folder in Hugging Face's layout.
+
+    Returns:
+        The arguments of `BertTokenizer`: `vocab`, and as far as the files tell, `do_lower_case`,
+        `strip_accents`, `tokenize_chinese_chars` and `model_max_length`.
+
+    Raises:
+        FileNotFoundError: The folder holds neither `tokenizer.json` nor `vocab.txt`.
+        ValueError: A file is damaged, or describes another kind of tokenizer.
+    """
+    folder = Path(folder)
+    settings = _read_json(folder / "tokenizer_config.json")
+    arguments = {
+        name: settings[name]
+        for name in ("do_lower_case", "strip_accents", "tokenize_chinese_chars")
+        if name in settings
+    }
+    limit = settings.get("model_max_length")
+    if isinstance(limit, int) and limit < 1_000_000:  # Hugging Face writes 1e30 for "no limit"
+        arguments["model_max_length"] = limit
+    if (folder / "tokenizer.json").is_file():
+        return {**arguments, **_from_tokenizer_json(folder / "tokenizer.json")}
+    if (folder / "vocab.txt").is_file():
+        return {**arguments, "vocab": read_vocabulary(folder / "vocab.txt")}
+    raise FileNotFoundError(
+        f"{folder} must hold a tokenizer, as tokenizer.json or vocab.txt. "
+        "Copy the file there from where the model came from."
+    )
+
+
+def _from_tokenizer_json(path: Path) -> dict[str, Any]:
+    content = _read_json(path)
+    model, normalizer = content.get("model") or {}, content.get("normalizer") or {}
+    if model.get("type", "WordPiece") != "WordPiece" or "vocab" not in model:
+        raise ValueError(f"{path} must hold a WordPiece model. Received: {model.get('type')!r}")
+    if normalizer.get("type") != "BertNormalizer":
+        raise ValueError(f"{path} must hold a BertNormalizer. Received: {normalizer.get('type')!r}")
+    ids = model["vocab"]
+    if sorted(ids.values()) != list(range(len(ids))):
+        raise ValueError(f"{path} must number its {len(ids)} tokens from 0 without a gap")
+    return {
+        "vocab": sorted(ids, key=ids.__getitem__),
+        "do_lower_case": normalizer.get("lowercase", True),
+        "strip_accents": normalizer.get("strip_accents"),
+        "tokenize_chinese_chars": normalizer.get("handle_chinese_chars", True),
+    }
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} must be a JSON file. Received: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} must hold a JSON object. Received: {type(content).__name__}")
+    return content
