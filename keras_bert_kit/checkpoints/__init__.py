@@ -1,0 +1,8 @@
+"""Weights in and out: one table of names, one small module a format.
+
+This package sees arrays and weight paths, never a model class.
+"""
+
+from keras_bert_kit.checkpoints.sources import Checkpoint, load_checkpoint
+
+__all__ = ["Checkpoint", "load_checkpoint"]

@@ -1,0 +1,19 @@
+"""Keras layers of BERT, on `keras.ops` alone, for use in any Keras model.
+
+Letters of the shape comments: B batch, S sequence, N heads, D head size, H hidden, I intermediate,
+V vocabulary, C classes.
+"""
+
+from keras_bert_kit.layers.attention import MultiHeadSelfAttention
+from keras_bert_kit.layers.embeddings import BertEmbeddings
+from keras_bert_kit.layers.encoder import TransformerEncoder, TransformerEncoderBlock
+from keras_bert_kit.layers.heads import ClassificationHead, Pooler
+
+__all__ = [
+    "BertEmbeddings",
+    "ClassificationHead",
+    "MultiHeadSelfAttention",
+    "Pooler",
+    "TransformerEncoder",
+    "TransformerEncoderBlock",
+]

@@ -1,0 +1,153 @@
+"""Self-attention with several heads and a padding mask."""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+# Added to the score of a masked key. Finite, so that a row with no key left stays a number, and
+# far below any score in float32 and bfloat16; float16 ends at 65504.
+MASKED = -1e9
+MASKED_FLOAT16 = -3e4
+
+
+@keras.saving.register_keras_serializable("keras_bert_kit")
+class MultiHeadSelfAttention(keras.layers.Layer):
+    """Softmax(Q K^T / sqrt(D)) V over several heads, then an output projection.
+
+    Args:
+        hidden_size: Width of input and output (H).
+        num_attention_heads: Number of heads (N); must divide `hidden_size`.
+        attention_probs_dropout_prob: Dropout rate of the attention probabilities.
+        initializer_range: Standard deviation of the kernels' truncated normal initialiser.
+
+    Call arguments:
+        hidden_states: float tensor (B, S, H).
+        attention_mask: int or bool tensor (B, S), nonzero where a key may be seen, or (B, S, S)
+            with queries on the second axis; `None` sees everything.
+        return_attention_scores: Whether to also return the probabilities.
+
+    Returns:
+        float tensor (B, S, H); with `return_attention_scores` a pair with the attention
+        probabilities (B, N, S, S).
+
+    Raises:
+        ValueError: `hidden_size` is not divisible by `num_attention_heads`, or the mask has
+            another rank than 2 or 3.
+
+    Example:
+        >>> layer = MultiHeadSelfAttention(hidden_size=8, num_attention_heads=2)
+        >>> layer(keras.ops.ones((1, 5, 8)), attention_mask=[[1, 1, 1, 0, 0]]).shape
+        TensorShape([1, 5, 8])
+
+    Reference:
+        Vaswani et al. 2017, Attention Is All You Need, section 3.2
+        (https://arxiv.org/abs/1706.03762).
+    """
+
+    def __init__(
+        self,
+        hidden_size,
+        num_attention_heads,
+        attention_probs_dropout_prob=0.1,
+        initializer_range=0.02,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if hidden_size % num_attention_heads:
+            raise ValueError(
+                "hidden_size must be divisible by num_attention_heads. Received: "
+                f"hidden_size={hidden_size}, num_attention_heads={num_attention_heads}"
+            )
+        self.hidden_size = hidden_size
+        self.num_attention_heads = num_attention_heads
+        self.attention_probs_dropout_prob = attention_probs_dropout_prob
+        self.initializer_range = initializer_range
+        self.head_size = hidden_size // num_attention_heads
+        self.query = self._projection("query")
+        self.key = self._projection("key")
+        self.value = self._projection("value")
+        self.output_dense = self._projection("output_dense")
+        self.dropout = keras.layers.Dropout(
+            attention_probs_dropout_prob, dtype=self.dtype_policy, name="dropout"
+        )
+
+    def build(self, input_shape):
+        """Makes the four projections for inputs of shape (B, S, H)."""
+        for projection in (self.query, self.key, self.value, self.output_dense):
+            projection.build((None, None, self.hidden_size))
+        self.built = True
+
+    def call(
+        self,
+        hidden_states,
+        attention_mask=None,
+        return_attention_scores=False,
+        training=None,
+    ):
+        """Attends; see the class."""
+        query = self._split_heads(self.query(hidden_states) * self.head_size**-0.5)
+        key = self._split_heads(self.key(hidden_states))
+        value = self._split_heads(self.value(hidden_states))
+        scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))  # (B, N, S, S)
+        if attention_mask is not None:
+            scores = scores + attention_bias(attention_mask, scores.dtype)
+        probabilities = ops.softmax(scores, axis=-1)
+        context = ops.matmul(self.dropout(probabilities, training=training), value)
+        context = ops.transpose(context, (0, 2, 1, 3))  # (B, S, N, D)
+        context = ops.reshape(context, ops.shape(hidden_states))  # (B, S, H)
+        output = self.output_dense(context)
+        return (output, probabilities) if return_attention_scores else output
+
+    def compute_output_shape(self, input_shape, **kwargs):
+        """Gives the shape of the first output, that of the input."""
+        return input_shape
+
+    def get_config(self):
+        """Gives the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "hidden_size": self.hidden_size,
+            "num_attention_heads": self.num_attention_heads,
+            "attention_probs_dropout_prob": self.attention_probs_dropout_prob,
+            "initializer_range": self.initializer_range,
+        }
+
+    def _projection(self, name):
+        return keras.layers.Dense(
+            self.hidden_size,
+            kernel_initializer=keras.initializers.TruncatedNormal(stddev=self.initializer_range),
+            dtype=self.dtype_policy,
+            name=name,
+        )
+
+    def _split_heads(self, x):
+        batch, length = ops.shape(x)[:2]
+        x = ops.reshape(x, (batch, length, self.num_attention_heads, self.head_size))
+        return ops.transpose(x, (0, 2, 1, 3))  # (B, N, S, D)
+
+
+def attention_bias(attention_mask, dtype):
+    """Turns a mask into what is added to the attention scores.
+
+    Args:
+        attention_mask: int or bool tensor (B, S) or (B, S, S), nonzero where a key may be seen.
+        dtype: The scores' dtype, as a name.
+
+    Returns:
+        Tensor (B, 1, 1, S) or (B, 1, S, S) of `dtype`, 0 where a key may be seen.
+
+    Raises:
+        ValueError: The mask has another rank.
+    """
+    mask = ops.convert_to_tensor(attention_mask)
+    rank = len(mask.shape)
+    if rank not in (2, 3):
+        raise ValueError(
+            "attention_mask must have the shape (batch, sequence) or (batch, sequence, sequence). "
+            f"Received: shape={tuple(mask.shape)}"
+        )
+    for _ in range(4 - rank):
+        mask = ops.expand_dims(mask, 1)
+    masked = MASKED_FLOAT16 if dtype == "float16" else MASKED
+    return (1.0 - ops.cast(mask, dtype)) * masked

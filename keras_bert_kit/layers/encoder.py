@@ -1,0 +1,251 @@
+"""The transformer block and the stack of blocks."""
+
+from __future__ import annotations
+
+import keras
+
+from keras_bert_kit.layers.activations import activation
+from keras_bert_kit.layers.attention import MultiHeadSelfAttention
+
+
+@keras.saving.register_keras_serializable("keras_bert_kit")
+class TransformerEncoderBlock(keras.layers.Layer):
+    """Self-attention and feed-forward, each followed by add and norm (post-norm, as BERT).
+
+    Args:
+        hidden_size: Width of the hidden states (H).
+        num_attention_heads: Number of heads; must divide `hidden_size`.
+        intermediate_size: Width of the feed-forward layer (I).
+        hidden_act: Activation of the feed-forward layer, by its config-file name.
+        hidden_dropout_prob: Dropout rate after each of the two parts.
+        attention_probs_dropout_prob: Dropout rate of the attention probabilities.
+        layer_norm_eps: Epsilon of the two layer normalisations.
+        initializer_range: Standard deviation of the kernels' truncated normal initialiser.
+
+    Call arguments:
+        hidden_states: float tensor (B, S, H).
+        attention_mask: int or bool tensor (B, S) or (B, S, S), nonzero where a key may be seen.
+        return_attention_scores: Whether to also return the attention probabilities (B, N, S, S).
+
+    Returns:
+        float tensor (B, S, H), or a pair with the attention probabilities.
+
+    Raises:
+        ValueError: `hidden_size` is not divisible by `num_attention_heads`, or `hidden_act` is
+            not known.
+
+    Example:
+        >>> block = TransformerEncoderBlock(8, num_attention_heads=2, intermediate_size=16)
+        >>> block(keras.ops.ones((1, 5, 8))).shape
+        TensorShape([1, 5, 8])
+
+    Reference:
+        Vaswani et al. 2017, section 3.1 (https://arxiv.org/abs/1706.03762).
+    """
+
+    def __init__(
+        self,
+        hidden_size,
+        num_attention_heads,
+        intermediate_size,
+        hidden_act="gelu",
+        hidden_dropout_prob=0.1,
+        attention_probs_dropout_prob=0.1,
+        layer_norm_eps=1e-12,
+        initializer_range=0.02,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.hidden_size = hidden_size
+        self.num_attention_heads = num_attention_heads
+        self.intermediate_size = intermediate_size
+        self.hidden_act = hidden_act
+        self.hidden_dropout_prob = hidden_dropout_prob
+        self.attention_probs_dropout_prob = attention_probs_dropout_prob
+        self.layer_norm_eps = layer_norm_eps
+        self.initializer_range = initializer_range
+        self.attention = MultiHeadSelfAttention(
+            hidden_size=hidden_size,
+            num_attention_heads=num_attention_heads,
+            attention_probs_dropout_prob=attention_probs_dropout_prob,
+            initializer_range=initializer_range,
+            dtype=self.dtype_policy,
+            name="attention",
+        )
+        self.attention_layer_norm = self._norm("attention_layer_norm")
+        self.intermediate_dense = self._dense(
+            intermediate_size, "intermediate_dense", activation=activation(hidden_act)
+        )
+        self.output_dense = self._dense(hidden_size, "output_dense")
+        self.output_layer_norm = self._norm("output_layer_norm")
+        self.dropout = keras.layers.Dropout(
+            hidden_dropout_prob, dtype=self.dtype_policy, name="dropout"
+        )
+
+    def build(self, input_shape):
+        """Makes the weights for hidden states of shape (B, S, H)."""
+        hidden = (None, None, self.hidden_size)
+        self.attention.build(hidden)
+        self.attention_layer_norm.build(hidden)
+        self.intermediate_dense.build(hidden)
+        self.output_dense.build((None, None, self.intermediate_size))
+        self.output_layer_norm.build(hidden)
+        self.built = True
+
+    def call(
+        self, hidden_states, attention_mask=None, return_attention_scores=False, training=None
+    ):
+        """Runs the block; see the class."""
+        attended, probabilities = self.attention(
+            hidden_states,
+            attention_mask=attention_mask,
+            return_attention_scores=True,
+            training=training,
+        )
+        attended = self.dropout(attended, training=training)
+        hidden_states = self.attention_layer_norm(hidden_states + attended)
+        fed = self.output_dense(self.intermediate_dense(hidden_states))
+        fed = self.dropout(fed, training=training)
+        hidden_states = self.output_layer_norm(hidden_states + fed)
+        return (hidden_states, probabilities) if return_attention_scores else hidden_states
+
+    def compute_output_shape(self, input_shape, **kwargs):
+        """Gives the shape of the first output, that of the input."""
+        return input_shape
+
+    def get_config(self):
+        """Gives the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "hidden_size": self.hidden_size,
+            "num_attention_heads": self.num_attention_heads,
+            "intermediate_size": self.intermediate_size,
+            "hidden_act": self.hidden_act,
+            "hidden_dropout_prob": self.hidden_dropout_prob,
+            "attention_probs_dropout_prob": self.attention_probs_dropout_prob,
+            "layer_norm_eps": self.layer_norm_eps,
+            "initializer_range": self.initializer_range,
+        }
+
+    def _dense(self, units, name, **kwargs):
+        return keras.layers.Dense(
+            units,
+            kernel_initializer=keras.initializers.TruncatedNormal(stddev=self.initializer_range),
+            dtype=self.dtype_policy,
+            name=name,
+            **kwargs,
+        )
+
+    def _norm(self, name):
+        return keras.layers.LayerNormalization(
+            epsilon=self.layer_norm_eps, dtype=self.dtype_policy, name=name
+        )
+
+
+@keras.saving.register_keras_serializable("keras_bert_kit")
+class TransformerEncoder(keras.layers.Layer):
+    """A stack of `TransformerEncoderBlock`s.
+
+    Args:
+        num_hidden_layers: Number of blocks (L); the other arguments are those of a block.
+
+    Call arguments:
+        hidden_states: float tensor (B, S, H).
+        attention_mask: int or bool tensor (B, S) or (B, S, S), nonzero where a key may be seen.
+        output_hidden_states: Whether to return what goes into the first block and comes out of
+            each.
+        output_attentions: Whether to return the attention probabilities of each block.
+
+    Returns:
+        float tensor (B, S, H); with one of the two options a dict with `last_hidden_state`,
+        `hidden_states` (L + 1 tensors (B, S, H)) and `attentions` (L tensors (B, N, S, S)), as
+        far as they were asked for.
+
+    Example:
+        >>> encoder = TransformerEncoder(
+        ...     2, hidden_size=8, num_attention_heads=2, intermediate_size=16
+        ... )
+        >>> encoder(keras.ops.ones((1, 5, 8))).shape
+        TensorShape([1, 5, 8])
+
+    Reference:
+        Vaswani et al. 2017, section 3.1 (https://arxiv.org/abs/1706.03762).
+    """
+
+    def __init__(
+        self,
+        num_hidden_layers,
+        hidden_size,
+        num_attention_heads,
+        intermediate_size,
+        hidden_act="gelu",
+        hidden_dropout_prob=0.1,
+        attention_probs_dropout_prob=0.1,
+        layer_norm_eps=1e-12,
+        initializer_range=0.02,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.num_hidden_layers = num_hidden_layers
+        self.block_arguments = {
+            "hidden_size": hidden_size,
+            "num_attention_heads": num_attention_heads,
+            "intermediate_size": intermediate_size,
+            "hidden_act": hidden_act,
+            "hidden_dropout_prob": hidden_dropout_prob,
+            "attention_probs_dropout_prob": attention_probs_dropout_prob,
+            "layer_norm_eps": layer_norm_eps,
+            "initializer_range": initializer_range,
+        }
+        self.blocks = [
+            TransformerEncoderBlock(
+                **self.block_arguments, dtype=self.dtype_policy, name=f"block_{index}"
+            )
+            for index in range(num_hidden_layers)
+        ]
+
+    def build(self, input_shape):
+        """Makes the blocks' weights for hidden states of shape (B, S, H)."""
+        for block in self.blocks:
+            block.build((None, None, self.block_arguments["hidden_size"]))
+        self.built = True
+
+    def call(
+        self,
+        hidden_states,
+        attention_mask=None,
+        output_hidden_states=False,
+        output_attentions=False,
+        training=None,
+    ):
+        """Runs the blocks in turn; see the class."""
+        all_hidden_states, all_attentions = [hidden_states], []
+        for block in self.blocks:
+            hidden_states, probabilities = block(
+                hidden_states,
+                attention_mask=attention_mask,
+                return_attention_scores=True,
+                training=training,
+            )
+            all_hidden_states.append(hidden_states)
+            all_attentions.append(probabilities)
+        if not (output_hidden_states or output_attentions):
+            return hidden_states
+        outputs = {"last_hidden_state": hidden_states}
+        if output_hidden_states:
+            outputs["hidden_states"] = tuple(all_hidden_states)
+        if output_attentions:
+            outputs["attentions"] = tuple(all_attentions)
+        return outputs
+
+    def compute_output_shape(self, input_shape, **kwargs):
+        """Gives the shape of the last hidden state, that of the input."""
+        return input_shape
+
+    def get_config(self):
+        """Gives the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "num_hidden_layers": self.num_hidden_layers,
+            **self.block_arguments,
+        }

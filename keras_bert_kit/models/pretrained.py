@@ -1,0 +1,173 @@
+"""What every model of the kit shares: a config, a tokenizer, and the way in and out of folders."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_bert_kit.checkpoints import huggingface, load_checkpoint
+from keras_bert_kit.checkpoints.folders import replaced_folder
+from keras_bert_kit.checkpoints.matching import LoadingReport, match
+from keras_bert_kit.checkpoints.names import weight_path
+from keras_bert_kit.config import BertConfig, default_labels
+from keras_bert_kit.tokenization.tokenizer import BertTokenizer
+
+logger = logging.getLogger("keras_bert_kit")
+
+INPUT_NAMES = ("input_ids", "token_type_ids", "attention_mask")
+
+
+class PretrainedModel(keras.Model):
+    """Base of the models: made from a `BertConfig`, built at once, saved with their tokenizer.
+
+    Args:
+        config: The model's config.
+        tokenizer: The tokenizer that belongs to the weights, if there is one.
+
+    Attributes:
+        loading_report: What `from_pretrained` left new or unused; `None` for a new model.
+    """
+
+    #: Prefixes of weight paths that a checkpoint may lack; they then start at random.
+    heads: tuple[str, ...] = ("pooler/",)
+
+    def __init__(self, config: BertConfig, tokenizer: BertTokenizer | None = None, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.config = config
+        self.tokenizer = tokenizer
+        self.loading_report: LoadingReport | None = None
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        source: str | Path,
+        *,
+        num_labels: int | None = None,
+        id2label: Mapping[int, str] | Sequence[str] | None = None,
+        new_head: bool = False,
+        dtype: Any = None,
+        **changes: Any,
+    ):
+        """Makes a model with the weights and the tokenizer of a checkpoint.
+
+        Args:
+            source: A local folder, `hf://owner/name`, `kaggle://...` or `package://name`; see
+                `load_checkpoint`.
+            num_labels: Number of classes of a new classifier; their names are LABEL_0, LABEL_1...
+            id2label: The names of the classes, in order or by index; instead of `num_labels`.
+            new_head: Whether a classifier of another shape in the checkpoint is replaced by a new
+                one, instead of refused.
+            dtype: Keras dtype policy, such as "mixed_bfloat16"; `None` takes the global one.
+            **changes: Fields of the config that replace the checkpoint's.
+
+        Raises:
+            FileNotFoundError: The checkpoint, or a file of it, is missing.
+            ValueError: A file is damaged, the model is not a BERT, or the weights do not fill it:
+                everything missing, unexpected or wrongly shaped in one error.
+        """
+        checkpoint = load_checkpoint(source)
+        if id2label is not None:
+            named = id2label if isinstance(id2label, Mapping) else dict(enumerate(id2label))
+            changes["id2label"] = named
+        elif num_labels is not None and num_labels != checkpoint.config.num_labels:
+            changes["id2label"] = default_labels(num_labels)
+        config = dataclasses.replace(checkpoint.config, **changes)
+        model = cls(config, tokenizer=checkpoint.tokenizer, dtype=dtype)
+        model.loading_report = model.assign_weights(
+            checkpoint.weights, source=checkpoint.source, new_head=new_head
+        )
+        if model.loading_report.new:
+            logger.warning("%s from %s: %s", cls.__name__, source, model.loading_report)
+        return model
+
+    def save_pretrained(self, path: str | Path, overwrite: bool = False):
+        """Writes a folder in Hugging Face's layout, tokenizer included.
+
+        The folder appears whole or not at all.
+
+        Args:
+            path: The folder to make.
+            overwrite: Whether it may replace one that is there.
+
+        Raises:
+            FileExistsError: The folder exists, and `overwrite` is false.
+            OSError: The files cannot be written, for example for want of space.
+        """
+        with replaced_folder(path, overwrite) as folder:
+            self.write_files(folder)
+
+    def write_files(self, folder: Path):
+        """Writes config, weights and tokenizer into an existing folder."""
+        weights = {path: np.asarray(v.value) for path, v in self.weights_by_path().items()}
+        huggingface.write(
+            folder, self.config, weights, type(self).__name__, prefixed=hasattr(self, "bert")
+        )
+        if self.tokenizer is not None:
+            self.tokenizer.save_pretrained(folder)
+
+    def weights_by_path(self) -> dict[str, keras.Variable]:
+        """Gives the model's weights by the path that the table of names uses."""
+        return {weight_path(v.path, self.path): v for v in self.weights}
+
+    def assign_weights(
+        self, weights: Mapping[str, np.ndarray], source: str = "weights", new_head: bool = False
+    ) -> LoadingReport:
+        """Sets the model's weights; see `match` for what is refused."""
+        variables = self.weights_by_path()
+        shapes = {path: tuple(variable.shape) for path, variable in variables.items()}
+        report = match(source, shapes, weights, self.heads, new_head)
+        for path in shapes.keys() - set(report.new):
+            variables[path].assign(np.asarray(weights[path], "float32"))
+        return report
+
+    def get_config(self) -> dict[str, Any]:
+        """Gives what `.keras` files keep of the model."""
+        return {
+            "name": self.name,
+            "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
+            "config": self.config.to_dict(),
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None):
+        """Makes a model from what `get_config` gave."""
+        values = dict(config)
+        policy = keras.saving.deserialize_keras_object(values.pop("dtype"))
+        return cls(BertConfig.from_dict(values.pop("config")), dtype=policy, **values)
+
+    def save_assets(self, dir_path: str):
+        """Lets `.keras` files carry the tokenizer."""
+        if self.tokenizer is not None:
+            self.tokenizer.save_pretrained(dir_path)
+
+    def load_assets(self, dir_path: str | None):
+        """Reads the tokenizer out of a `.keras` file, if it carries one."""
+        if dir_path is not None and (Path(dir_path) / "vocab.txt").is_file():
+            self.tokenizer = BertTokenizer.from_pretrained(dir_path)
+
+
+def unpack_inputs(input_ids, token_type_ids, attention_mask):
+    """Gives the three inputs of a model that was called with a dict or with arguments.
+
+    Raises:
+        ValueError: The dict lacks `input_ids` or holds a name that is no input.
+    """
+    if not isinstance(input_ids, Mapping):
+        return input_ids, token_type_ids, attention_mask
+    unknown = [name for name in input_ids if name not in INPUT_NAMES]
+    if unknown or "input_ids" not in input_ids:
+        raise ValueError(
+            f"The inputs must be input_ids and, if wanted, {' and '.join(INPUT_NAMES[1:])}. "
+            f"Received: {', '.join(map(str, input_ids)) or 'nothing'}"
+        )
+    return (
+        input_ids["input_ids"],
+        input_ids.get("token_type_ids", token_type_ids),
+        input_ids.get("attention_mask", attention_mask),
+    )

@@ -1,0 +1,65 @@
+"""BERT with a classifier over the pooled first token."""
+
+from __future__ import annotations
+
+import keras
+
+from keras_bert_kit.layers import ClassificationHead
+from keras_bert_kit.models.bert import BertModel
+from keras_bert_kit.models.pretrained import PretrainedModel
+
+
+@keras.saving.register_keras_serializable("keras_bert_kit")
+class BertForSequenceClassification(PretrainedModel):
+    """BERT that gives a text, or a pair of texts, logits over classes.
+
+    Args:
+        config: The model's config; `id2label` names the classes.
+        tokenizer: The tokenizer that belongs to the weights, if there is one.
+
+    Call arguments:
+        input_ids: int tensor (B, S); or a dict with the three inputs.
+        token_type_ids: int tensor (B, S), segment ids; `None` means 0.
+        attention_mask: int or bool tensor (B, S) or (B, S, S), nonzero where a token may be seen;
+            `None` sees everything.
+
+    Returns:
+        A dict of `logits`, float32 (B, C).
+
+    Example:
+        >>> model = BertForSequenceClassification.from_pretrained("path/to/model", num_labels=2)
+        >>> model(model.tokenizer(["A short text."]))["logits"]
+
+    Reference:
+        Devlin et al. 2018, section 4.1 (https://arxiv.org/abs/1810.04805).
+    """
+
+    heads = ("pooler/", "classifier/")
+
+    def __init__(self, config, tokenizer=None, **kwargs):
+        super().__init__(config, tokenizer, **kwargs)
+        self.bert = BertModel(config, dtype=self.dtype_policy, name="bert")
+        dropout = config.classifier_dropout
+        self.classifier = ClassificationHead(
+            config.num_labels,
+            dropout=config.hidden_dropout_prob if dropout is None else dropout,
+            initializer_range=config.initializer_range,
+            dtype=self.dtype_policy,
+            name="classifier",
+        )
+        self.build(None)
+
+    def build(self, input_shape):
+        """Makes the classifier's weights; the encoder is made already."""
+        self.classifier.build((None, self.config.hidden_size))
+        self.built = True
+
+    def call(self, input_ids, token_type_ids=None, attention_mask=None, training=None):
+        """Classifies; see the class."""
+        outputs = self.bert(
+            input_ids,
+            token_type_ids=token_type_ids,
+            attention_mask=attention_mask,
+            training=training,
+        )
+        return {"logits": self.classifier(outputs["pooler_output"], training=training)}
