@@ -1,0 +1,245 @@
+"""The command line: thin calls to the public API, with errors in one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+app = typer.Typer(
+    name="keras-bert-kit",
+    help="BERT for TensorFlow, from raw text to production.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+finetune_app = typer.Typer(help="Train a pretrained BERT for a task.", no_args_is_help=True)
+app.add_typer(finetune_app, name="finetune")
+
+_out = Console()
+_err = Console(stderr=True)
+
+
+def main():
+    """Runs the command line; an error is one line on standard error and exit code 2."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what fails, Python reports
+    try:
+        app()
+    except KeyboardInterrupt:
+        _fail("Interrupted.", 130)
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        if os.environ.get("KERAS_BERT_KIT_TRACEBACK"):
+            raise
+        _fail(_one_line(error), 2)
+
+
+@app.callback()
+def _options():
+    """BERT for TensorFlow, from raw text to production."""
+
+
+@finetune_app.command("text-classification")
+def finetune_text_classification(
+    model: Annotated[
+        str, typer.Option(help="Pretrained BERT: folder, hf://, kaggle:// or package:// handle.")
+    ],
+    train: Annotated[Path, typer.Option(help="Labelled texts: TSV, CSV or JSONL.")],
+    output: Annotated[Path, typer.Option(help="Folder of the trained model.")],
+    validation: Annotated[
+        Path | None, typer.Option(help="Labelled texts that choose the best epoch.")
+    ] = None,
+    epochs: Annotated[int, typer.Option(min=1)] = 3,
+    batch_size: Annotated[int, typer.Option(min=1)] = 32,
+    learning_rate: Annotated[float, typer.Option(help="Peak of the learning rate.")] = 5e-5,
+    max_length: Annotated[int, typer.Option(help="Longest sequence in tokens.")] = 128,
+    precision: Annotated[
+        str, typer.Option(help="float32, mixed_bfloat16 or mixed_float16.")
+    ] = "float32",
+    xla: Annotated[
+        bool | None, typer.Option("--xla/--no-xla", help="Compile with XLA. Default: on a GPU.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Decides order, new weights and dropout.")] = 0,
+    overwrite: Annotated[bool, typer.Option(help="Replace the output folder.")] = False,
+    resume: Annotated[bool, typer.Option(help="Go on with an interrupted run.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+):
+    """Train a classifier of texts, or of pairs of texts."""
+    from keras_bert_kit.training import FinetuningRecipe
+    from keras_bert_kit.training import finetune_text_classification as finetune
+
+    recipe = FinetuningRecipe(
+        model=model,
+        train=str(train),
+        validation=None if validation is None else str(validation),
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        max_length=max_length,
+        precision=precision,
+        xla=xla,
+        seed=seed,
+    )
+    try:
+        result = finetune(recipe, output, overwrite=overwrite, resume=resume)
+    except KeyboardInterrupt:
+        _fail(
+            f"Interrupted. The state after the last whole epoch is kept in {output}.training; "
+            "the same command with --resume goes on.",
+            130,
+        )
+    if as_json:
+        _print_json(
+            {
+                "output": str(result.output),
+                "best_epoch": result.best_epoch,
+                "scores": result.scores,
+                "history": result.history,
+                "data": result.data,
+            }
+        )
+        return
+    _out.print(_table(result.data))
+    if result.scores is not None:
+        _print_scores(result.scores)
+    _out.print(f"Kept the weights after epoch {result.best_epoch} in {result.output}")
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="Folder of a trained classifier.")],
+    data: Annotated[Path, typer.Option(help="Labelled texts: TSV, CSV or JSONL.")],
+    batch_size: Annotated[int, typer.Option(min=1)] = 32,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
+):
+    """Score a trained classifier on labelled texts."""
+    from keras_bert_kit.data import read_examples
+    from keras_bert_kit.training import evaluate_classifier, load_labelled_texts
+
+    examples = read_examples(data)
+    classifier = _load_classifier(model)
+    length = classifier.tokenizer.model_max_length or classifier.config.max_position_embeddings
+    labelled = load_labelled_texts(classifier, examples, length)
+    scores = evaluate_classifier(classifier, labelled.texts, labelled.labels, batch_size)
+    if as_json:
+        _print_json({"data": labelled.summary(), **scores})
+        return
+    _out.print(_table([labelled.summary()]))
+    _print_scores(scores)
+
+
+@app.command()
+def export(
+    model: Annotated[Path, typer.Argument(help="Folder of a trained classifier.")],
+    output: Annotated[Path, typer.Option(help="Folder to make, such as NAME-serving/1.")],
+    format_: Annotated[str, typer.Option("--format", help="saved-model.")] = "saved-model",
+    max_length: Annotated[int | None, typer.Option(help="Longest sequence in tokens.")] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace the output folder.")] = False,
+):
+    """Write an artefact for serving, with the tokenizer inside."""
+    if format_ != "saved-model":
+        raise ValueError(f"--format must be saved-model. Received: {format_!r}")
+    from keras_bert_kit.export import saved_model
+
+    saved_model(_load_classifier(model), output, max_length=max_length, overwrite=overwrite)
+    size = sum(file.stat().st_size for file in output.rglob("*") if file.is_file())
+    _out.print(f"Wrote {output} ({size / 1e6:.1f} MB): text in, label and probabilities out")
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(help="Folder of a trained classifier or a SavedModel.")],
+    texts: Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...")] = None,
+    input_: Annotated[
+        Path | None, typer.Option("--input", help="Texts: TSV, CSV, JSONL or TXT; - reads lines.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1)] = 32,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+):
+    """Classify texts."""
+    from keras_bert_kit.serving import TextClassifier, is_saved_model
+
+    if bool(texts) == (input_ is not None):
+        raise ValueError("predict needs either texts or --input FILE")
+    texts, pairs = (texts, None) if texts else _read_texts(input_)
+    if is_saved_model(model):
+        classifier = TextClassifier.load(model)
+    else:
+        from keras_bert_kit.export import serving_functions
+
+        classifier = TextClassifier(serving_functions(_load_classifier(model)))
+    answers = classifier.predict(texts, pairs, batch_size)
+    rows = [
+        {"text": text, **({} if pairs is None else {"text_pair": pairs[index]}), **answer}
+        for index, (text, answer) in enumerate(zip(texts, answers, strict=True))
+    ]
+    if as_json:
+        for row in rows:
+            print(json.dumps(row, ensure_ascii=False))
+        return
+    for row in rows:
+        row.update({name: f"{p:.4f}" for name, p in row.pop("probabilities").items()})
+        del row["score"]
+    _out.print(_table(rows))
+
+
+def _load_classifier(path: Path):
+    from keras_bert_kit.models import BertForSequenceClassification
+
+    model = BertForSequenceClassification.from_pretrained(path)
+    if model.loading_report.new:
+        raise ValueError(
+            f"{path} must be a trained classifier. It lacks: {', '.join(model.loading_report.new)}"
+        )
+    return model
+
+
+def _read_texts(path: Path) -> tuple[list[str], list[str] | None]:
+    if str(path) == "-":
+        return [line.rstrip("\r\n") for line in sys.stdin], None
+    from keras_bert_kit.data import read_examples
+
+    examples = read_examples(path, labelled=False)
+    return list(examples.texts), examples.text_pairs
+
+
+def _print_scores(scores: dict[str, Any]):
+    rows = [
+        {"label": name, **{key: f"{value:.4g}" for key, value in row.items()}}
+        for name, row in scores["labels"].items()
+    ]
+    _out.print(_table(rows))
+    _out.print(
+        f"accuracy {scores['accuracy']:.4f}  macro F1 {scores['macro_f1']:.4f}  "
+        f"loss {scores['loss']:.4f}  ({scores['rows']} texts)"
+    )
+
+
+def _table(rows: list[dict[str, Any]]) -> Table:
+    table = Table(*rows[0])
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    return table
+
+
+def _print_json(values: Any):
+    print(json.dumps(values, indent=2, ensure_ascii=False))
+
+
+def _one_line(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _fail(message: str, code: int):
+    _err.print(f"[bold red]Error:[/] {message}", highlight=False, soft_wrap=True)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,21 @@
+"""Model and batches to a trained model: the optimizer's recipe and the fine-tuning run."""
+
+from keras_bert_kit.training.evaluation import evaluate_classifier
+from keras_bert_kit.training.finetuning import (
+    FinetuningRecipe,
+    FinetuningResult,
+    finetune_text_classification,
+    load_labelled_texts,
+)
+from keras_bert_kit.training.optimizers import BertAdamW, LinearWarmupDecay, bert_optimizer
+
+__all__ = [
+    "BertAdamW",
+    "FinetuningRecipe",
+    "FinetuningResult",
+    "LinearWarmupDecay",
+    "bert_optimizer",
+    "evaluate_classifier",
+    "finetune_text_classification",
+    "load_labelled_texts",
+]

@@ -1,0 +1,310 @@
+"""The fine-tuning run: from a labelled file to a trained model in a folder."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_bert_kit.checkpoints.folders import check_free, replaced_folder
+from keras_bert_kit.data.batching import bucketed_batches
+from keras_bert_kit.data.features import EncodedTexts, encode_labels, encode_texts
+from keras_bert_kit.data.readers import Examples, label_names, read_examples
+from keras_bert_kit.models import BertForSequenceClassification
+from keras_bert_kit.training.callbacks import EpochCheckpoint, ProgressBar
+from keras_bert_kit.training.evaluation import evaluate_classifier
+from keras_bert_kit.training.model_card import write_model_card
+from keras_bert_kit.training.optimizers import bert_optimizer
+from keras_bert_kit.training.plots import plot_confusion_matrix, plot_training_curves
+
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FinetuningRecipe:
+    """All that decides a fine-tuning run.
+
+    Args:
+        model: The pretrained model: a folder or a handle, see `load_checkpoint`.
+        train: File of labelled texts.
+        validation: Another such file; with it the best epoch is kept, without it the last.
+        epochs: Times the training texts are gone through.
+        batch_size: Texts of a batch.
+        learning_rate: The peak of the learning rate.
+        max_length: Longest sequence in tokens, specials included; longer texts are cut.
+        warmup_ratio: Share of the steps in which the learning rate rises.
+        weight_decay: Decoupled weight decay.
+        precision: "float32", "mixed_bfloat16" or "mixed_float16".
+        xla: Whether XLA compiles the training step; `None` does so on a GPU.
+        seed: Decides the order of the texts, the new weights and the dropout.
+
+    Raises:
+        ValueError: A number is out of its range.
+    """
+
+    model: str
+    train: str
+    validation: str | None = None
+    epochs: int = 3
+    batch_size: int = 32
+    learning_rate: float = 5e-5
+    max_length: int = 128
+    warmup_ratio: float = 0.1
+    weight_decay: float = 0.01
+    precision: str = "float32"
+    xla: bool | None = None
+    seed: int = 0
+
+    def __post_init__(self):
+        for name in ("epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1. Received: {getattr(self, name)}")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate must be above 0. Received: {self.learning_rate}")
+        if self.precision not in PRECISIONS:
+            raise ValueError(
+                f"precision must be one of {', '.join(PRECISIONS)}. Received: {self.precision!r}"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelledTexts:
+    """One file, ready for training.
+
+    Attributes:
+        path: The file.
+        texts: The texts as ids.
+        labels: int32 array (texts,), class indices.
+    """
+
+    path: str
+    texts: EncodedTexts
+    labels: np.ndarray
+
+    def summary(self) -> dict[str, Any]:
+        """Gives the counts that a user wants to see."""
+        return {
+            "file": self.path,
+            "texts": len(self.texts),
+            "empty": self.texts.empty,
+            "truncated": self.texts.truncated,
+            "mean_tokens": round(float(self.texts.lengths.mean()), 1),
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class FinetuningResult:
+    """What a run gave.
+
+    Attributes:
+        output: The folder of the trained model.
+        history: Logs, one row an epoch.
+        best_epoch: The epoch whose weights were kept.
+        scores: `evaluate_classifier` on the validation texts, or `None` without any.
+        data: Counts of the training and validation files.
+    """
+
+    output: Path
+    history: list[dict[str, float]]
+    best_epoch: int
+    scores: dict[str, Any] | None
+    data: list[dict[str, Any]]
+
+
+def finetune_text_classification(
+    recipe: FinetuningRecipe,
+    output: str | Path,
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: bool = True,
+) -> FinetuningResult:
+    """Fine-tunes a classifier and writes it with its scores, plots and model card.
+
+    While it runs, the state after each epoch lies beside the output in `<output>.training`. An
+    interrupted run goes on from there with `resume`, to the same result as an unbroken one.
+
+    Args:
+        recipe: The run.
+        output: The folder to make: the model in Hugging Face's layout, `README.md` (the model
+            card), `evaluation.json`, `history.csv`, `training_curves.png`,
+            `confusion_matrix.png` and `tensorboard/`.
+        overwrite: Whether to replace the output and to drop an interrupted run's state.
+        resume: Whether to go on with an interrupted run of the same recipe.
+        progress: Whether to draw a progress bar on standard error.
+
+    Raises:
+        FileNotFoundError: A file, or the model, is missing.
+        FileExistsError: The output exists, or an interrupted run's state does, and neither
+            `overwrite` nor `resume` was given.
+        ValueError: The data or the model cannot be used.
+        OSError: The disk takes no more; what was there before stays whole.
+    """
+    output = Path(output)
+    state = output.with_name(output.name + ".training")
+    check_free(output, overwrite)
+    _check_state(state, recipe, overwrite, resume)
+    keras.utils.set_random_seed(recipe.seed)
+    model, train, validation = _load(recipe)
+    if not resume:
+        shutil.rmtree(state, ignore_errors=True)
+    state.mkdir(parents=True, exist_ok=True)
+    (state / "recipe.json").write_text(_json(dataclasses.asdict(recipe)), encoding="utf-8")
+
+    checkpoint = EpochCheckpoint(state)
+    _fit(recipe, model, train, validation, checkpoint, progress)
+
+    best = BertForSequenceClassification.from_pretrained(state / "best")
+    scores = validation and evaluate_classifier(best, validation.texts, validation.labels)
+    result = FinetuningResult(
+        output=output,
+        history=checkpoint.history,
+        best_epoch=checkpoint.best_epoch,
+        scores=scores,
+        data=[part.summary() for part in (train, validation) if part is not None],
+    )
+    with replaced_folder(output, overwrite) as folder:
+        shutil.copytree(state / "best", folder, dirs_exist_ok=True)
+        shutil.copytree(state / "tensorboard", folder / "tensorboard")
+        shutil.copy(state / "latest" / "history.csv", folder)
+        _write_report(folder, recipe, result, best.config.label_names)
+    shutil.rmtree(state)
+    return result
+
+
+def load_labelled_texts(
+    model: BertForSequenceClassification, examples: Examples, max_length: int
+) -> LabelledTexts:
+    """Encodes labelled texts for a model.
+
+    Raises:
+        ValueError: A label is none of the model's, or `max_length` is more than the model takes.
+    """
+    limit = model.config.max_position_embeddings
+    if max_length > limit:
+        raise ValueError(
+            f"max_length must be at most {limit}, the longest sequence that the model takes. "
+            f"Received: max_length={max_length}"
+        )
+    labels = encode_labels(examples.labels, model.config.label_names, examples.path)
+    texts = encode_texts(examples, model.tokenizer, max_length)
+    return LabelledTexts(examples.path, texts, labels)
+
+
+def _check_state(state: Path, recipe: FinetuningRecipe, overwrite: bool, resume: bool):
+    if not (state / "recipe.json").is_file():
+        if resume:
+            raise FileNotFoundError(
+                f"There is no interrupted run to resume in {state}. Start it without resuming."
+            )
+        return
+    if not resume:
+        if overwrite:
+            return
+        raise FileExistsError(
+            f"An interrupted run is kept in {state}. Go on with it (resume=True, or --resume), "
+            "or start anew (overwrite=True, or --overwrite)."
+        )
+    kept = json.loads((state / "recipe.json").read_text(encoding="utf-8"))
+    now = dataclasses.asdict(recipe)
+    changed = [
+        f"{name}={now[name]!r}, was {kept.get(name)!r}"
+        for name in now
+        if now[name] != kept.get(name)
+    ]
+    if changed:
+        raise ValueError(
+            "A run is resumed with the settings that it was started with. "
+            f"Received: {'; '.join(changed)}"
+        )
+
+
+def _load(recipe: FinetuningRecipe):
+    train = read_examples(recipe.train)
+    validation = read_examples(recipe.validation) if recipe.validation else None
+    names = label_names(train)
+    if len(names) < 2:
+        raise ValueError(
+            f"{recipe.train}: the labels must be of at least two classes. Received: {names[0]!r} "
+            f"in all {len(train)} rows"
+        )
+    model = BertForSequenceClassification.from_pretrained(
+        recipe.model, id2label=names, new_head=True, dtype=recipe.precision
+    )
+    model.tokenizer.model_max_length = recipe.max_length
+    parts = [
+        part and load_labelled_texts(model, part, recipe.max_length) for part in (train, validation)
+    ]
+    return model, *parts
+
+
+def _fit(
+    recipe: FinetuningRecipe,
+    model: BertForSequenceClassification,
+    train: LabelledTexts,
+    validation: LabelledTexts | None,
+    checkpoint: EpochCheckpoint,
+    progress: bool,
+):
+    steps = -(-len(train.texts) // recipe.batch_size)
+    optimizer = bert_optimizer(
+        learning_rate=recipe.learning_rate,
+        total_steps=steps * recipe.epochs,
+        warmup_ratio=recipe.warmup_ratio,
+        weight_decay=recipe.weight_decay,
+    )
+    on_gpu = bool(tf.config.list_physical_devices("GPU"))
+    model.compile(
+        optimizer=optimizer,
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+        jit_compile=on_gpu if recipe.xla is None else recipe.xla,
+    )
+    done = checkpoint.restore(model)
+    if done == recipe.epochs:
+        return
+    callbacks = [
+        keras.callbacks.TensorBoard(checkpoint.folder / "tensorboard", write_graph=False),
+        checkpoint,
+    ]
+    batches = bucketed_batches(
+        train.texts, train.labels, recipe.batch_size, recipe.seed, range(done, recipe.epochs)
+    )
+    with contextlib.ExitStack() as stack:
+        if progress:
+            callbacks.append(stack.enter_context(ProgressBar(steps, recipe.epochs)))
+        model.fit(
+            batches,
+            epochs=recipe.epochs,
+            initial_epoch=done,
+            steps_per_epoch=steps,
+            validation_data=validation
+            and bucketed_batches(
+                validation.texts, validation.labels, recipe.batch_size, seed=0, epochs=[0]
+            ),
+            callbacks=callbacks,
+            shuffle=False,  # the batches are shuffled already
+            verbose=0,
+        )
+
+
+def _write_report(
+    folder: Path, recipe: FinetuningRecipe, result: FinetuningResult, names: list[str]
+):
+    plot_training_curves(result.history, folder / "training_curves.png")
+    if result.scores is not None:
+        (folder / "evaluation.json").write_text(_json(result.scores), encoding="utf-8")
+        matrix = result.scores["confusion_matrix"]
+        plot_confusion_matrix(matrix, names, folder / "confusion_matrix.png")
+    write_model_card(folder / "README.md", recipe, result, names)
+
+
+def _json(values: Any) -> str:
+    return json.dumps(values, indent=2) + "\n"
