@@ -13,7 +13,7 @@ demo: $(VENV)/installed
 	$(BIN)/keras-bert-kit finetune text-classification --model package://$(PRETRAINED) \
 		--train examples/data/reviews/train.tsv \
 		--validation examples/data/reviews/validation.tsv \
-		--epochs 6 --learning-rate 2e-4 --output saved_models/reviews --overwrite
+		--epochs 4 --learning-rate 1e-4 --output saved_models/reviews --overwrite
 	$(BIN)/keras-bert-kit export saved_models/reviews --format saved-model \
 		--output saved_models/reviews-serving/1 --overwrite
 	$(BIN)/python examples/serve_without_the_kit.py saved_models/reviews-serving/1

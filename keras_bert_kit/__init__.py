@@ -23,7 +23,6 @@ _NAMES = {
     "load_checkpoint": "keras_bert_kit.checkpoints",
     "BertModel": "keras_bert_kit.models",
     "BertForSequenceClassification": "keras_bert_kit.models",
-    "load_model": "keras_bert_kit.models.loading",
 }
 
 _MODULES = (
@@ -38,7 +37,34 @@ _MODULES = (
     "serving",
 )
 
-__all__ = ["__version__", *_NAMES, *_MODULES]
+# Modules whose classes stand in `.keras` files.
+_REGISTERED = (
+    "keras_bert_kit.tokenization.in_graph",
+    "keras_bert_kit.models",
+    "keras_bert_kit.training.optimizers",
+)
+
+__all__ = ["__version__", "load_model", *_NAMES, *_MODULES]
+
+
+def load_model(path, **kwargs: Any):
+    """Reads a `.keras` file that holds layers, models or optimizers of the kit.
+
+    The same as `keras.models.load_model` once the kit's classes are registered.
+
+    Args:
+        path: The file.
+        **kwargs: Further arguments of `keras.models.load_model`.
+    """
+    import keras
+
+    _register()
+    return keras.models.load_model(path, **kwargs)
+
+
+def _register():
+    for module in _REGISTERED:
+        importlib.import_module(module)
 
 
 def __getattr__(name: str) -> Any:
@@ -54,4 +80,4 @@ def __dir__() -> list[str]:
 
 
 if "keras" in sys.modules:
-    importlib.import_module("keras_bert_kit.models.loading")
+    _register()

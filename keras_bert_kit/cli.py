@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 app = typer.Typer(
     name="keras-bert-kit",
@@ -21,17 +22,26 @@ app = typer.Typer(
 finetune_app = typer.Typer(help="Train a pretrained BERT for a task.", no_args_is_help=True)
 app.add_typer(finetune_app, name="finetune")
 
-_out = Console()
-_err = Console(stderr=True)
+# What people wrote is shown as it is, brackets and colons too.
+_out = Console(markup=False, emoji=False, highlight=False)
+_err = Console(markup=False, emoji=False, highlight=False, stderr=True)
+
+
+class _Reported(SystemExit):
+    """The end of the program, after its cause was printed."""
 
 
 def main():
     """Runs the command line; an error is one line on standard error and exit code 2."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what fails, Python reports
     try:
-        app()
-    except KeyboardInterrupt:
-        _fail("Interrupted.", 130)
+        app(prog_name="keras-bert-kit")
+    except _Reported:
+        raise
+    except SystemExit as stop:  # Typer makes one of Ctrl-C, and says nothing
+        if stop.code == 130:
+            _fail("Interrupted.", 130)
+        raise
     except (ValueError, TypeError, OSError, ImportError) as error:
         if os.environ.get("KERAS_BERT_KIT_TRACEBACK"):
             raise
@@ -71,6 +81,7 @@ def finetune_text_classification(
     """Train a classifier of texts, or of pairs of texts."""
     from keras_bert_kit.training import FinetuningRecipe
     from keras_bert_kit.training import finetune_text_classification as finetune
+    from keras_bert_kit.training.finetuning import RunState, state_folder
 
     recipe = FinetuningRecipe(
         model=model,
@@ -87,8 +98,11 @@ def finetune_text_classification(
     try:
         result = finetune(recipe, output, overwrite=overwrite, resume=resume)
     except KeyboardInterrupt:
+        kept = RunState(state_folder(output))
+        if kept.latest is None:
+            _fail("Interrupted before the first whole epoch; nothing is kept.", 130)
         _fail(
-            f"Interrupted. The state after the last whole epoch is kept in {output}.training; "
+            f"Interrupted. The state after the last whole epoch is kept in {kept.folder}; "
             "the same command with --resume goes on.",
             130,
         )
@@ -106,7 +120,7 @@ def finetune_text_classification(
     _out.print(_table(result.data))
     if result.scores is not None:
         _print_scores(result.scores)
-    _out.print(f"Kept the weights after epoch {result.best_epoch} in {result.output}")
+    _say(f"Kept the weights after epoch {result.best_epoch} in {result.output}")
 
 
 @app.command()
@@ -122,8 +136,7 @@ def evaluate(
 
     examples = read_examples(data)
     classifier = _load_classifier(model)
-    length = classifier.tokenizer.model_max_length or classifier.config.max_position_embeddings
-    labelled = load_labelled_texts(classifier, examples, length)
+    labelled = load_labelled_texts(classifier, examples, classifier.max_length)
     scores = evaluate_classifier(classifier, labelled.texts, labelled.labels, batch_size)
     if as_json:
         _print_json({"data": labelled.summary(), **scores})
@@ -147,7 +160,7 @@ def export(
 
     saved_model(_load_classifier(model), output, max_length=max_length, overwrite=overwrite)
     size = sum(file.stat().st_size for file in output.rglob("*") if file.is_file())
-    _out.print(f"Wrote {output} ({size / 1e6:.1f} MB): text in, label and probabilities out")
+    _say(f"Wrote {output} ({size / 1e6:.1f} MB): text in, label and probabilities out")
 
 
 @app.command()
@@ -181,6 +194,9 @@ def predict(
         for row in rows:
             print(json.dumps(row, ensure_ascii=False))
         return
+    if not rows:
+        _say("No texts came in.")
+        return
     for row in rows:
         row.update({name: f"{p:.4f}" for name, p in row.pop("probabilities").items()})
         del row["score"]
@@ -190,21 +206,16 @@ def predict(
 def _load_classifier(path: Path):
     from keras_bert_kit.models import BertForSequenceClassification
 
-    model = BertForSequenceClassification.from_pretrained(path)
-    if model.loading_report.new:
-        raise ValueError(
-            f"{path} must be a trained classifier. It lacks: {', '.join(model.loading_report.new)}"
-        )
-    return model
+    return BertForSequenceClassification.from_pretrained(path, new_head=False)
 
 
 def _read_texts(path: Path) -> tuple[list[str], list[str] | None]:
-    if str(path) == "-":
-        return [line.rstrip("\r\n") for line in sys.stdin], None
-    from keras_bert_kit.data import read_examples
+    from keras_bert_kit.data import read_examples, read_lines
 
+    if str(path) == "-":
+        return read_lines(sys.stdin.buffer, "standard input"), None
     examples = read_examples(path, labelled=False)
-    return list(examples.texts), examples.text_pairs
+    return examples.texts, examples.text_pairs
 
 
 def _print_scores(scores: dict[str, Any]):
@@ -213,7 +224,7 @@ def _print_scores(scores: dict[str, Any]):
         for name, row in scores["labels"].items()
     ]
     _out.print(_table(rows))
-    _out.print(
+    _say(
         f"accuracy {scores['accuracy']:.4f}  macro F1 {scores['macro_f1']:.4f}  "
         f"loss {scores['loss']:.4f}  ({scores['rows']} texts)"
     )
@@ -222,12 +233,16 @@ def _print_scores(scores: dict[str, Any]):
 def _table(rows: list[dict[str, Any]]) -> Table:
     table = Table(*rows[0])
     for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
+        table.add_row(*(Text(str(value)) for value in row.values()))
     return table
 
 
 def _print_json(values: Any):
     print(json.dumps(values, indent=2, ensure_ascii=False))
+
+
+def _say(text: str):
+    _out.print(text, soft_wrap=True)
 
 
 def _one_line(error: BaseException) -> str:
@@ -237,8 +252,9 @@ def _one_line(error: BaseException) -> str:
 
 
 def _fail(message: str, code: int):
-    _err.print(f"[bold red]Error:[/] {message}", highlight=False, soft_wrap=True)
-    sys.exit(code)
+    _err.print("Error:", style="bold red", end=" ")
+    _err.print(message, soft_wrap=True)
+    raise _Reported(code)
 
 
 if __name__ == "__main__":

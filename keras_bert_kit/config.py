@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -120,8 +121,10 @@ class BertConfig:
             if not (value is None and name == "classifier_dropout") and not 0 <= value < 1:
                 raise ValueError(f"{name} must be at least 0 and below 1. Received: {value!r}")
         for name in ("initializer_range", "layer_norm_eps"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above 0. Received: {getattr(self, name)!r}")
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(
+                    f"{name} must be finite and above 0. Received: {getattr(self, name)!r}"
+                )
         _check_choice("hidden_act", self.hidden_act, ACTIVATIONS)
         _check_choice("problem_type", self.problem_type, (*PROBLEM_TYPES, None))
         labels = {int(index): str(name) for index, name in dict(self.id2label).items()}
@@ -129,6 +132,8 @@ class BertConfig:
             raise ValueError(
                 f"id2label must number its labels 0, 1, 2, ... Received: {dict(self.id2label)!r}"
             )
+        if len(set(labels.values())) < len(labels):
+            raise ValueError(f"Each label must have a name of its own. Received: {labels!r}")
         object.__setattr__(self, "id2label", dict(sorted(labels.items())))
 
     @property
@@ -175,13 +180,16 @@ class BertConfig:
                 "Every key that changes what the model computes must be implemented. "
                 f"Received: {', '.join(refused)}. Use a checkpoint of plain BERT."
             )
-        if "id2label" not in values and values.get("num_labels"):
-            values["id2label"] = default_labels(values["num_labels"])
+        if values.get("id2label") is None:
+            values["id2label"] = default_labels(values.get("num_labels") or 2)
         return cls(**{key: value for key, value in values.items() if key in fields})
 
     @classmethod
     def from_file(cls, path: str | Path) -> BertConfig:
         """Reads `config.json` (Hugging Face) or `bert_config.json` (Google).
+
+        Args:
+            path: The file.
 
         Raises:
             FileNotFoundError: There is no such file.

@@ -71,11 +71,18 @@ class TextClassifier:
             `probabilities` (by label).
 
         Raises:
-            ValueError: The two lists differ in length.
+            ValueError: The two lists differ in length, or the model takes no pairs.
         """
         columns = {"text": list(texts)}
         if text_pairs is not None:
             columns["text_pair"] = list(text_pairs)
+            if len(columns["text_pair"]) != len(columns["text"]):
+                raise ValueError(
+                    "texts and text_pairs must have the same length. Received: "
+                    f"{len(columns['text'])} and {len(columns['text_pair'])}"
+                )
+            if "pair" not in self.functions:
+                raise ValueError("Pairs need a signature pair(text, text_pair). Received: none")
         function = self.functions["serving_default" if text_pairs is None else "pair"]
         sizes = [sum(map(len, row)) for row in zip(*columns.values(), strict=True)]
         order = sorted(range(len(sizes)), key=sizes.__getitem__)

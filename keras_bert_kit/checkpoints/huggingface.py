@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import safetensors
-import safetensors.numpy
 
 from keras_bert_kit.checkpoints.names import ENCODER, HEADS, convert, rows
+from keras_bert_kit.checkpoints.tensors import read_tensors, write_tensors
 from keras_bert_kit.config import BertConfig
 
 CONFIG_FILE = "config.json"
@@ -36,7 +35,7 @@ def read(folder: Path) -> tuple[BertConfig, dict[str, np.ndarray]]:
         ValueError: A file is damaged, or the config is not that of a BERT.
     """
     config = BertConfig.from_file(_existing(folder, CONFIG_FILE))
-    tensors = _read_tensors(_existing(folder, WEIGHTS_FILE))
+    tensors = _read_weights(_existing(folder, WEIGHTS_FILE))
     by_name = {row.huggingface: row for row in rows(ENCODER + HEADS, config.num_hidden_layers)}
     weights = {}
     for name, array in tensors.items():
@@ -62,22 +61,23 @@ def write(
         prefixed: Whether encoder names get `bert.`, as in all models that have a head.
 
     Raises:
+        ValueError: A weight has no name in this layout.
         OSError: The files cannot be written, for example for want of space.
     """
-    tensors = {}
     encoder = {row.path for row in rows(ENCODER, config.num_hidden_layers)}
-    for row in rows(ENCODER + HEADS, config.num_hidden_layers):
-        if row.path in weights:
-            prefix = "bert." if prefixed and row.path in encoder else ""
-            tensors[prefix + row.huggingface] = np.ascontiguousarray(
-                convert(weights[row.path], row.kind)
-            )
+    table = {row.path: row for row in rows(ENCODER + HEADS, config.num_hidden_layers)}
+    unknown = [path for path in weights if path not in table]
+    if unknown:
+        raise ValueError(
+            f"Each weight must have a name in Hugging Face's layout. Received: {', '.join(unknown)}"
+        )
+    tensors = {}
+    for path, array in weights.items():
+        prefix = "bert." if prefixed and path in encoder else ""
+        tensors[prefix + table[path].huggingface] = convert(array, table[path].kind)
     values = {"architectures": [architecture], **config.to_dict()}
     (folder / CONFIG_FILE).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-    try:
-        safetensors.numpy.save_file(tensors, folder / WEIGHTS_FILE, metadata={"format": "pt"})
-    except safetensors.SafetensorError as error:
-        raise OSError(f"{folder / WEIGHTS_FILE} could not be written: {error}") from error
+    write_tensors(folder / WEIGHTS_FILE, tensors)
 
 
 def _existing(folder: Path, name: str) -> Path:
@@ -88,18 +88,17 @@ def _existing(folder: Path, name: str) -> Path:
     return path
 
 
-def _read_tensors(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            return {
-                _plain_name(name): file.get_tensor(name)
-                for name in file.keys()  # noqa: SIM118, a file is no mapping
-                if not name.endswith(_NOT_WEIGHTS)
-            }
-    except safetensors.SafetensorError as error:
-        raise ValueError(
-            f"{path} must be a whole safetensors file. Received: {error}. Copy it again."
-        ) from error
+def _read_weights(path: Path) -> dict[str, np.ndarray]:
+    weights: dict[str, np.ndarray] = {}
+    for name, array in read_tensors(path).items():
+        plain = _plain_name(name)
+        if plain in weights:
+            raise ValueError(
+                f"{path} must hold each weight once. Received: {plain!r} under two names"
+            )
+        if not plain.endswith(_NOT_WEIGHTS):
+            weights[plain] = array
+    return weights
 
 
 def _plain_name(name: str) -> str:

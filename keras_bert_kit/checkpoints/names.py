@@ -105,8 +105,16 @@ def rows(table: tuple[Row, ...], num_hidden_layers: int) -> Iterator[Row]:
 
 
 def weight_path(variable_path: str, model_path: str) -> str:
-    """Gives a variable's path below its model, and below `bert/` for the encoder's weights."""
-    return variable_path.removeprefix(f"{model_path}/").removeprefix("bert/")
+    """Gives a variable's path below its model, and below `bert/` for the encoder's weights.
+
+    Args:
+        variable_path: Keras' path of the variable, such as `bert/pooler/dense/kernel`.
+        model_path: Keras' path of the model; what stands before its last part is the name scope
+            that the model was made in.
+    """
+    scope, _, name = model_path.rpartition("/")
+    path = variable_path.removeprefix(f"{scope}/") if scope else variable_path
+    return path.removeprefix(f"{name}/").removeprefix("bert/")
 
 
 def convert(array: np.ndarray, kind: str) -> np.ndarray:

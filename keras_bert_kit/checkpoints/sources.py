@@ -68,7 +68,7 @@ def load_checkpoint(source: str | Path) -> Checkpoint:
 
 def _from_keras_hub(source: str, preset: str | Path) -> Checkpoint:
     config, weights, arguments = keras_hub.read(preset)
-    return Checkpoint(source, config, weights, BertTokenizer(**arguments))
+    return Checkpoint(source, config, weights, _checked(BertTokenizer(**arguments), config, source))
 
 
 def _checked(tokenizer: BertTokenizer, config: BertConfig, source: str) -> BertTokenizer:
@@ -89,11 +89,13 @@ def _fetch_from_hub(name: str) -> Path:
     except Exception as error:  # the client raises errors of several libraries
         raise FileNotFoundError(
             f"hf://{name} could not be fetched from the Hugging Face hub: "
-            f"{type(error).__name__}: {str(error).splitlines()[0]}"
+            f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
         ) from error
 
 
 def _find_in_package(name: str) -> Path:
+    if not name:
+        raise ValueError("package:// must be followed by the name of an installed distribution")
     try:
         files = importlib.metadata.files(name) or []
     except importlib.metadata.PackageNotFoundError as error:

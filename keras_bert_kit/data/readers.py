@@ -24,6 +24,7 @@ import os
 import re
 import zlib
 from collections.abc import Collection, Iterable, Iterator
+from typing import BinaryIO
 
 _FORMATS = {".tsv": "tsv", ".csv": "csv", ".jsonl": "jsonl", ".json": "jsonl", ".txt": "txt"}
 _COLUMNS = ("text", "text_pair", "label")
@@ -96,6 +97,26 @@ def read_examples(path: str | os.PathLike, *, labelled: bool = True) -> Examples
         raise ValueError(f"{path}: {error}") from error
     columns = {name: [record[name] for record in records] for name in records[0]}
     return Examples(path, columns["text"], columns.get("text_pair"), columns.get("label"))
+
+
+def read_lines(stream: BinaryIO, name: str) -> list[str]:
+    """Read an open stream, such as standard input, as texts: each line is one, empty ones too.
+
+    Args:
+        stream: A stream of bytes.
+        name: What the stream is called in errors.
+
+    Returns:
+        The texts, without their line ends.
+
+    Raises:
+        ValueError: If a line is not UTF-8 or holds a NUL byte.
+    """
+    try:
+        texts = [line for _, line in _decode_lines(stream.read())]
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+    return texts[:-1] if texts[-1] == "" else texts
 
 
 def label_names(examples: Examples | str | os.PathLike) -> list[str]:

@@ -22,7 +22,7 @@ def serving_functions(
     Args:
         model: A classifier with a tokenizer.
         max_length: Longest sequence in tokens, specials included; longer texts are cut. `None`
-            takes the tokenizer's `model_max_length`, or the model's longest sequence.
+            takes `model.max_length`.
 
     Returns:
         `serving_default(text)` and `pair(text, text_pair)`. Both take string tensors (B,) and
@@ -112,7 +112,7 @@ def model_tokenizer(model: BertForSequenceClassification, max_length: int | None
             "model.tokenizer = BertTokenizer(...). Received: tokenizer=None"
         )
     limit = model.config.max_position_embeddings
-    length = max_length or min(model.tokenizer.model_max_length or limit, limit)
+    length = model.max_length if max_length is None else max_length
     if length > limit:
         raise ValueError(
             f"max_length must be at most {limit}, the longest sequence that the model takes. "

@@ -99,10 +99,6 @@ class MultiHeadSelfAttention(keras.layers.Layer):
         output = self.output_dense(context)
         return (output, probabilities) if return_attention_scores else output
 
-    def compute_output_shape(self, input_shape, **kwargs):
-        """Gives the shape of the first output, that of the input."""
-        return input_shape
-
     def get_config(self):
         """Gives the constructor's arguments."""
         return {
@@ -140,7 +136,7 @@ def attention_bias(attention_mask, dtype):
     Raises:
         ValueError: The mask has another rank.
     """
-    mask = ops.convert_to_tensor(attention_mask)
+    mask = ops.cast(ops.convert_to_tensor(attention_mask), "bool")
     rank = len(mask.shape)
     if rank not in (2, 3):
         raise ValueError(

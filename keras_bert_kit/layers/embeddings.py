@@ -31,7 +31,7 @@ class BertEmbeddings(keras.layers.Layer):
 
     Example:
         >>> layer = BertEmbeddings(vocab_size=20, hidden_size=8)
-        >>> layer([[2, 7, 3]]).shape
+        >>> layer(keras.ops.array([[2, 7, 3]])).shape
         TensorShape([1, 3, 8])
 
     Reference:

@@ -109,10 +109,6 @@ class TransformerEncoderBlock(keras.layers.Layer):
         hidden_states = self.output_layer_norm(hidden_states + fed)
         return (hidden_states, probabilities) if return_attention_scores else hidden_states
 
-    def compute_output_shape(self, input_shape, **kwargs):
-        """Gives the shape of the first output, that of the input."""
-        return input_shape
-
     def get_config(self):
         """Gives the constructor's arguments."""
         return {
@@ -237,10 +233,6 @@ class TransformerEncoder(keras.layers.Layer):
         if output_attentions:
             outputs["attentions"] = tuple(all_attentions)
         return outputs
-
-    def compute_output_shape(self, input_shape, **kwargs):
-        """Gives the shape of the last hidden state, that of the input."""
-        return input_shape
 
     def get_config(self):
         """Gives the constructor's arguments."""

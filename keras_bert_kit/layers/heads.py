@@ -107,10 +107,6 @@ class ClassificationHead(keras.layers.Layer):
         """Classifies; see the class."""
         return self.dense(self.dropout(features, training=training))
 
-    def compute_output_shape(self, input_shape):
-        """Replaces the last axis by the classes."""
-        return (*input_shape[:-1], self.num_labels)
-
     def get_config(self):
         """Gives the constructor's arguments."""
         return {

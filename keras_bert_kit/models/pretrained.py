@@ -50,7 +50,7 @@ class PretrainedModel(keras.Model):
         *,
         num_labels: int | None = None,
         id2label: Mapping[int, str] | Sequence[str] | None = None,
-        new_head: bool = False,
+        new_head: bool | None = None,
         dtype: Any = None,
         **changes: Any,
     ):
@@ -61,8 +61,8 @@ class PretrainedModel(keras.Model):
                 `load_checkpoint`.
             num_labels: Number of classes of a new classifier; their names are LABEL_0, LABEL_1...
             id2label: The names of the classes, in order or by index; instead of `num_labels`.
-            new_head: Whether a classifier of another shape in the checkpoint is replaced by a new
-                one, instead of refused.
+            new_head: `None` starts a head that the checkpoint lacks at random, and says so;
+                `True` does so also with one of another shape; `False` wants the head to be there.
             dtype: Keras dtype policy, such as "mixed_bfloat16"; `None` takes the global one.
             **changes: Fields of the config that replace the checkpoint's.
 
@@ -71,6 +71,11 @@ class PretrainedModel(keras.Model):
             ValueError: A file is damaged, the model is not a BERT, or the weights do not fill it:
                 everything missing, unexpected or wrongly shaped in one error.
         """
+        if num_labels is not None and id2label is not None and len(id2label) != num_labels:
+            raise ValueError(
+                "num_labels must be the number of labels in id2label; one of the two is enough. "
+                f"Received: num_labels={num_labels}, id2label={id2label!r}"
+            )
         checkpoint = load_checkpoint(source)
         if id2label is not None:
             named = id2label if isinstance(id2label, Mapping) else dict(enumerate(id2label))
@@ -103,7 +108,14 @@ class PretrainedModel(keras.Model):
             self.write_files(folder)
 
     def write_files(self, folder: Path):
-        """Writes config, weights and tokenizer into an existing folder."""
+        """Writes config, weights and tokenizer into an existing folder.
+
+        Args:
+            folder: The folder.
+
+        Raises:
+            OSError: The files cannot be written, for example for want of space.
+        """
         weights = {path: np.asarray(v.value) for path, v in self.weights_by_path().items()}
         huggingface.write(
             folder, self.config, weights, type(self).__name__, prefixed=hasattr(self, "bert")
@@ -111,14 +123,36 @@ class PretrainedModel(keras.Model):
         if self.tokenizer is not None:
             self.tokenizer.save_pretrained(folder)
 
+    @property
+    def max_length(self) -> int:
+        """The longest sequence, in tokens, that the model is meant for.
+
+        The tokenizer's `model_max_length` where it has one, but no more than the position table.
+        """
+        limit = self.config.max_position_embeddings
+        known = self.tokenizer and self.tokenizer.model_max_length
+        return min(known or limit, limit)
+
     def weights_by_path(self) -> dict[str, keras.Variable]:
         """Gives the model's weights by the path that the table of names uses."""
         return {weight_path(v.path, self.path): v for v in self.weights}
 
     def assign_weights(
-        self, weights: Mapping[str, np.ndarray], source: str = "weights", new_head: bool = False
+        self,
+        weights: Mapping[str, np.ndarray],
+        source: str = "weights",
+        new_head: bool | None = None,
     ) -> LoadingReport:
-        """Sets the model's weights; see `match` for what is refused."""
+        """Sets the model's weights.
+
+        Args:
+            weights: Arrays by the path that the table of names uses.
+            source: Where they come from, for the error.
+            new_head: As in `from_pretrained`.
+
+        Raises:
+            ValueError: The weights do not fill the model.
+        """
         variables = self.weights_by_path()
         shapes = {path: tuple(variable.shape) for path, variable in variables.items()}
         report = match(source, shapes, weights, self.heads, new_head)

@@ -25,13 +25,14 @@ MAX_BYTES_PER_WORD = 400
 class InGraphTokenizer(keras.layers.Layer):
     """Maps strings to `input_ids`, `token_type_ids` and `attention_mask` inside a graph.
 
-    Gives the ids of `BertTokenizer` with the same settings. Runs on the TensorFlow backend only.
+    Gives the ids of `BertTokenizer` with the same settings, but for words of more than 100
+    characters, which that one makes a single [UNK]. Runs on the TensorFlow backend only.
 
     Args:
         vocab: The tokens in the order of their ids.
         do_lower_case: Whether texts are lower-cased.
         strip_accents: Whether accents are removed; `None` does as `do_lower_case` says.
-        tokenize_chinese_chars: Whether each CJK character is a word of its own.
+        tokenize_chinese_chars: Must be true: the word-piece op makes each CJK character a word.
         max_length: Longest sequence in tokens, specials included; `None` cuts nothing.
 
     Call arguments:
@@ -42,7 +43,8 @@ class InGraphTokenizer(keras.layers.Layer):
         S is the longest sequence of the batch.
 
     Raises:
-        ValueError: The vocabulary is not one of BERT, or `max_length` leaves no room.
+        ValueError: The vocabulary is not one of BERT, `max_length` leaves no room, or
+            `tokenize_chinese_chars` is false.
 
     Example:
         >>> layer = BertTokenizer.from_pretrained("path/to/model").in_graph(max_length=128)
@@ -61,6 +63,11 @@ class InGraphTokenizer(keras.layers.Layer):
         super().__init__(**{"autocast": False, "trainable": False, "dtype": "int32", **kwargs})
         check_vocabulary(vocab)
         check_max_length(max_length)
+        if not tokenize_chinese_chars:
+            raise ValueError(
+                "In a graph each CJK character is a word of its own. "
+                "Received: tokenize_chinese_chars=False. Use BertTokenizer in Python."
+            )
         self._vocab = tuple(vocab)
         self.do_lower_case = do_lower_case
         self.strip_accents = strip_accents
@@ -91,13 +98,14 @@ class InGraphTokenizer(keras.layers.Layer):
         Returns:
             A dict of `input_ids`, `token_type_ids` and `attention_mask`, int32 (B, S).
         """
+        check_max_length(max_length, pair=pair_ids is not None)
         first, second = sequence_lengths(
             _row_lengths(ids), None if pair_ids is None else _row_lengths(pair_ids), max_length
         )
         end = first + 1  # where the first [SEP] stands
         total = end + 1 if second is None else end + second + 2
         if length is None:
-            length = tf.maximum(tf.reduce_max(total), 0)  # an empty batch has no longest row
+            length = tf.maximum(tf.reduce_max(total), 2)  # an empty batch has no longest row
         position = tf.expand_dims(tf.range(length), 0)  # (1, S)
         end, total = tf.expand_dims(end, 1), tf.expand_dims(total, 1)
         input_ids = _gather(ids, position - 1)

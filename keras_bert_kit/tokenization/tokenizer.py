@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -61,10 +62,14 @@ class BertTokenizer:
         self.model_max_length = model_max_length
         self.vocab = {token: index for index, token in enumerate(tokens)}
         self._tokenizer = self._make_tokenizer()
+        self._lock = threading.Lock()  # the length limit is a state of the library's object
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> BertTokenizer:
         """Reads the tokenizer of a model folder in Hugging Face's layout.
+
+        Args:
+            folder: The folder.
 
         Raises:
             FileNotFoundError: The folder holds neither `tokenizer.json` nor `vocab.txt`.
@@ -76,7 +81,11 @@ class BertTokenizer:
             raise ValueError(f"The tokenizer in {folder} cannot be used: {error}") from error
 
     def save_pretrained(self, folder: str | Path):
-        """Writes `vocab.txt`, `tokenizer.json` and `tokenizer_config.json`."""
+        """Writes `vocab.txt`, `tokenizer.json` and `tokenizer_config.json`.
+
+        Args:
+            folder: The folder; made if it is not there.
+        """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         write_vocabulary(folder / "vocab.txt", self.tokens)
@@ -129,11 +138,22 @@ class BertTokenizer:
         }
 
     def tokenize(self, text: str) -> list[str]:
-        """Gives the tokens of a text, without special tokens."""
-        return self._tokenizer.encode(text, add_special_tokens=False).tokens
+        """Gives the tokens of a text, without special tokens.
+
+        Args:
+            text: The text.
+        """
+        with self._lock:
+            self._tokenizer.no_truncation()
+            return self._tokenizer.encode(text, add_special_tokens=False).tokens
 
     def decode(self, ids: Sequence[int], skip_special_tokens: bool = False) -> str:
-        """Gives the text that ids stand for, as far as the tokenizer kept it."""
+        """Gives the text that ids stand for, as far as the tokenizer kept it.
+
+        Args:
+            ids: Token ids.
+            skip_special_tokens: Whether to leave out [CLS], [SEP] and their like.
+        """
         return self._tokenizer.decode([int(i) for i in ids], skip_special_tokens)
 
     def in_graph(self, max_length: int | None = None):
@@ -167,8 +187,15 @@ class BertTokenizer:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> BertTokenizer:
-        """Makes a tokenizer from what `get_config` gave."""
+        """Makes a tokenizer from what `get_config` gave.
+
+        Args:
+            config: The constructor's arguments.
+        """
         return cls(**config)
+
+    def __reduce__(self):
+        return self.from_config, (self.get_config(),)
 
     def _make_tokenizer(self) -> Tokenizer:
         tokenizer = Tokenizer(models.WordPiece(self.vocab, unk_token="[UNK]"))
@@ -197,12 +224,13 @@ class BertTokenizer:
                     f"Received: {len(texts)} and {len(text_pairs)}"
                 )
         check_max_length(max_length, pair=text_pairs is not None)
-        if max_length is None:
-            self._tokenizer.no_truncation()
-        else:
-            self._tokenizer.enable_truncation(max_length, strategy="longest_first")
         inputs = texts if text_pairs is None else list(zip(texts, text_pairs, strict=True))
-        return self._tokenizer.encode_batch(inputs)
+        with self._lock:
+            if max_length is None:
+                self._tokenizer.no_truncation()
+            else:
+                self._tokenizer.enable_truncation(max_length, strategy="longest_first")
+            return self._tokenizer.encode_batch(inputs)
 
 
 def check_max_length(max_length: int | None, pair: bool = False):

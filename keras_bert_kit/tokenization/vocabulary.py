@@ -72,34 +72,74 @@ def read_tokenizer_files(folder: str | Path) -> dict[str, Any]:
     """
     folder = Path(folder)
     settings = _read_json(folder / "tokenizer_config.json")
-    arguments = {
-        name: settings[name]
-        for name in ("do_lower_case", "strip_accents", "tokenize_chinese_chars")
-        if name in settings
-    }
-    limit = settings.get("model_max_length")
-    if isinstance(limit, int) and limit < 1_000_000:  # Hugging Face writes 1e30 for "no limit"
-        arguments["model_max_length"] = limit
+    arguments: dict[str, Any] = {}
     if (folder / "tokenizer.json").is_file():
-        return {**arguments, **_from_tokenizer_json(folder / "tokenizer.json")}
-    if (folder / "vocab.txt").is_file():
-        return {**arguments, "vocab": read_vocabulary(folder / "vocab.txt")}
-    raise FileNotFoundError(
-        f"{folder} must hold a tokenizer, as tokenizer.json or vocab.txt. "
-        "Copy the file there from where the model came from."
-    )
+        arguments = _from_tokenizer_json(folder / "tokenizer.json")
+    elif (folder / "vocab.txt").is_file():
+        arguments = {"vocab": read_vocabulary(folder / "vocab.txt")}
+    else:
+        raise FileNotFoundError(
+            f"{folder} must hold a tokenizer, as tokenizer.json or vocab.txt. "
+            "Copy the file there from where the model came from."
+        )
+    _check("tokenizer_config.json", settings, _CONFIG_MUST_BE)
+    for name in ("do_lower_case", "strip_accents", "tokenize_chinese_chars"):
+        if name in settings:
+            arguments[name] = settings[name]
+    limit = settings.get("model_max_length")
+    if type(limit) is int and limit < 1_000_000:  # Hugging Face writes 1e30 for "no limit"
+        arguments["model_max_length"] = limit
+    return arguments
+
+
+# What the parts of the two files must say, where they say anything, for the ids to be BERT's.
+_CONFIG_MUST_BE = {
+    "tokenizer_class": ("BertTokenizer", "BertTokenizerFast"),
+    **{
+        f"{name}_token": (token,)
+        for name, token in zip(("pad", "unk", "cls", "sep", "mask"), SPECIAL_TOKENS, strict=True)
+    },
+}
+_JSON_MUST_BE = {
+    "model": {
+        "type": ("WordPiece",),
+        "unk_token": ("[UNK]",),
+        "continuing_subword_prefix": ("##",),
+        "max_input_chars_per_word": (100,),
+    },
+    "normalizer": {"type": ("BertNormalizer",), "clean_text": (True,)},
+    "pre_tokenizer": {"type": ("BertPreTokenizer",)},
+    "post_processor": {"type": ("BertProcessing", "TemplateProcessing")},
+}
+
+
+def _check(where: str, values: dict[str, Any], must_be: dict[str, tuple[Any, ...]]):
+    for name, allowed in must_be.items():
+        value = values.get(name)
+        if isinstance(value, dict):  # old files spell a special token out
+            value = value.get("content")
+        if value is not None and value not in allowed:
+            raise ValueError(
+                f"{name} of {where} must be {' or '.join(map(repr, allowed))}. Received: {value!r}"
+            )
 
 
 def _from_tokenizer_json(path: Path) -> dict[str, Any]:
     content = _read_json(path)
-    model, normalizer = content.get("model") or {}, content.get("normalizer") or {}
-    if model.get("type", "WordPiece") != "WordPiece" or "vocab" not in model:
-        raise ValueError(f"{path} must hold a WordPiece model. Received: {model.get('type')!r}")
-    if normalizer.get("type") != "BertNormalizer":
-        raise ValueError(f"{path} must hold a BertNormalizer. Received: {normalizer.get('type')!r}")
-    ids = model["vocab"]
-    if sorted(ids.values()) != list(range(len(ids))):
-        raise ValueError(f"{path} must number its {len(ids)} tokens from 0 without a gap")
+    parts = {name: content.get(name) or {} for name in _JSON_MUST_BE}
+    for name, must_be in _JSON_MUST_BE.items():
+        if not isinstance(parts[name], dict):
+            raise ValueError(f"{name} of {path} must be an object. Received: {parts[name]!r}")
+        if name != "model" and not parts[name]:
+            raise ValueError(f"{name} of {path} must be {must_be['type'][0]}. Received: none")
+        _check(f"{name} in {path}", parts[name], must_be)
+    ids, normalizer = parts["model"].get("vocab"), parts["normalizer"]
+    if not isinstance(ids, dict) or sorted(ids.values()) != list(range(len(ids))):
+        raise ValueError(f"{path} must hold a vocabulary that numbers its tokens from 0 on")
+    added = [token.get("content") for token in content.get("added_tokens") or []]
+    unknown = [token for token in added if token not in SPECIAL_TOKENS]
+    if unknown:
+        raise ValueError(f"added_tokens of {path} must be BERT's own. Received: {unknown!r}")
     return {
         "vocab": sorted(ids, key=ids.__getitem__),
         "do_lower_case": normalizer.get("lowercase", True),

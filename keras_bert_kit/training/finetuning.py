@@ -23,6 +23,7 @@ from keras_bert_kit.training.evaluation import evaluate_classifier
 from keras_bert_kit.training.model_card import write_model_card
 from keras_bert_kit.training.optimizers import bert_optimizer
 from keras_bert_kit.training.plots import plot_confusion_matrix, plot_training_curves
+from keras_bert_kit.training.run_state import HISTORY, RunState
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
@@ -63,11 +64,17 @@ class FinetuningRecipe:
     seed: int = 0
 
     def __post_init__(self):
-        for name in ("epochs", "batch_size"):
+        for name in ("epochs", "batch_size", "max_length"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1. Received: {getattr(self, name)}")
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate must be above 0. Received: {self.learning_rate}")
+        if not 0 <= self.warmup_ratio <= 1:
+            raise ValueError(
+                f"warmup_ratio must lie between 0 and 1. Received: {self.warmup_ratio}"
+            )
+        if not self.weight_decay >= 0:
+            raise ValueError(f"weight_decay must be at least 0. Received: {self.weight_decay}")
         if self.precision not in PRECISIONS:
             raise ValueError(
                 f"precision must be one of {', '.join(PRECISIONS)}. Received: {self.precision!r}"
@@ -128,7 +135,7 @@ def finetune_text_classification(
 ) -> FinetuningResult:
     """Fine-tunes a classifier and writes it with its scores, plots and model card.
 
-    While it runs, the state after each epoch lies beside the output in `<output>.training`. An
+    While it runs, the state after each epoch lies beside the output, see `RunState`. An
     interrupted run goes on from there with `resume`, to the same result as an unbroken one.
 
     Args:
@@ -148,41 +155,53 @@ def finetune_text_classification(
         OSError: The disk takes no more; what was there before stays whole.
     """
     output = Path(output)
-    state = output.with_name(output.name + ".training")
+    state = RunState(state_folder(output))
+    settings = dataclasses.asdict(recipe)
     check_free(output, overwrite)
-    _check_state(state, recipe, overwrite, resume)
+    state.check(settings, overwrite, resume)
     keras.utils.set_random_seed(recipe.seed)
     model, train, validation = _load(recipe)
     if not resume:
-        shutil.rmtree(state, ignore_errors=True)
-    state.mkdir(parents=True, exist_ok=True)
-    (state / "recipe.json").write_text(_json(dataclasses.asdict(recipe)), encoding="utf-8")
+        state.start(settings)
+    _fit(recipe, model, train, validation, state, progress)
 
-    checkpoint = EpochCheckpoint(state)
-    _fit(recipe, model, train, validation, checkpoint, progress)
-
-    best = BertForSequenceClassification.from_pretrained(state / "best")
+    best = BertForSequenceClassification.from_pretrained(state.best, new_head=False)
     scores = validation and evaluate_classifier(best, validation.texts, validation.labels)
     result = FinetuningResult(
         output=output,
-        history=checkpoint.history,
-        best_epoch=checkpoint.best_epoch,
+        history=state.history,
+        best_epoch=state.best_epoch,
         scores=scores,
         data=[part.summary() for part in (train, validation) if part is not None],
     )
     with replaced_folder(output, overwrite) as folder:
-        shutil.copytree(state / "best", folder, dirs_exist_ok=True)
-        shutil.copytree(state / "tensorboard", folder / "tensorboard")
-        shutil.copy(state / "latest" / "history.csv", folder)
+        shutil.copytree(state.best, folder, dirs_exist_ok=True)
+        shutil.copytree(state.tensorboard, folder / "tensorboard")
+        shutil.copy(state.latest / HISTORY, folder)
         _write_report(folder, recipe, result, best.config.label_names)
-    shutil.rmtree(state)
+    shutil.rmtree(state.folder)
     return result
+
+
+def state_folder(output: str | Path) -> Path:
+    """Gives the folder that holds a run's state while it lasts, `<output>.training`.
+
+    Args:
+        output: The run's output.
+    """
+    output = Path(output)
+    return output.with_name(output.name + ".training")
 
 
 def load_labelled_texts(
     model: BertForSequenceClassification, examples: Examples, max_length: int
 ) -> LabelledTexts:
     """Encodes labelled texts for a model.
+
+    Args:
+        model: The model, with its tokenizer.
+        examples: The texts.
+        max_length: Longest sequence in tokens, specials included.
 
     Raises:
         ValueError: A label is none of the model's, or `max_length` is more than the model takes.
@@ -198,34 +217,6 @@ def load_labelled_texts(
     return LabelledTexts(examples.path, texts, labels)
 
 
-def _check_state(state: Path, recipe: FinetuningRecipe, overwrite: bool, resume: bool):
-    if not (state / "recipe.json").is_file():
-        if resume:
-            raise FileNotFoundError(
-                f"There is no interrupted run to resume in {state}. Start it without resuming."
-            )
-        return
-    if not resume:
-        if overwrite:
-            return
-        raise FileExistsError(
-            f"An interrupted run is kept in {state}. Go on with it (resume=True, or --resume), "
-            "or start anew (overwrite=True, or --overwrite)."
-        )
-    kept = json.loads((state / "recipe.json").read_text(encoding="utf-8"))
-    now = dataclasses.asdict(recipe)
-    changed = [
-        f"{name}={now[name]!r}, was {kept.get(name)!r}"
-        for name in now
-        if now[name] != kept.get(name)
-    ]
-    if changed:
-        raise ValueError(
-            "A run is resumed with the settings that it was started with. "
-            f"Received: {'; '.join(changed)}"
-        )
-
-
 def _load(recipe: FinetuningRecipe):
     train = read_examples(recipe.train)
     validation = read_examples(recipe.validation) if recipe.validation else None
@@ -235,6 +226,12 @@ def _load(recipe: FinetuningRecipe):
             f"{recipe.train}: the labels must be of at least two classes. Received: {names[0]!r} "
             f"in all {len(train)} rows"
         )
+    if validation is not None:
+        encode_labels(validation.labels, names, validation.path)  # fails before the model loads
+        if (train.text_pairs is None) != (validation.text_pairs is None):
+            raise ValueError(
+                f"{recipe.train} and {recipe.validation}: both or neither must have text_pair"
+            )
     model = BertForSequenceClassification.from_pretrained(
         recipe.model, id2label=names, new_head=True, dtype=recipe.precision
     )
@@ -250,7 +247,7 @@ def _fit(
     model: BertForSequenceClassification,
     train: LabelledTexts,
     validation: LabelledTexts | None,
-    checkpoint: EpochCheckpoint,
+    state: RunState,
     progress: bool,
 ):
     steps = -(-len(train.texts) // recipe.batch_size)
@@ -267,12 +264,12 @@ def _fit(
         metrics=["accuracy"],
         jit_compile=on_gpu if recipe.xla is None else recipe.xla,
     )
-    done = checkpoint.restore(model)
+    done = state.restore(model)
     if done == recipe.epochs:
         return
     callbacks = [
-        keras.callbacks.TensorBoard(checkpoint.folder / "tensorboard", write_graph=False),
-        checkpoint,
+        keras.callbacks.TensorBoard(state.tensorboard, write_graph=False),
+        EpochCheckpoint(state),
     ]
     batches = bucketed_batches(
         train.texts, train.labels, recipe.batch_size, recipe.seed, range(done, recipe.epochs)

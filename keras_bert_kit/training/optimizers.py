@@ -61,8 +61,9 @@ class LinearWarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
 class BertAdamW(keras.optimizers.AdamW):
     """Keras' AdamW that leaves biases and layer normalisations undecayed, also after loading.
 
-    (Keras keeps `exclude_from_weight_decay` out of the config, so that a loaded AdamW decays
-    everything.)
+    Keras keeps `exclude_from_weight_decay` out of the config, so that a loaded AdamW decays
+    everything; this one does not. As in Keras and in google-research/bert, epsilon is added before
+    the bias correction, where PyTorch adds it after.
 
     Args:
         not_decayed: Variables whose name holds one of these are not decayed.
@@ -125,7 +126,12 @@ def bert_optimizer(
 def _count_steps(dataset: Any, epochs: int | None) -> int:
     if dataset is None or epochs is None:
         raise ValueError(
-            "bert_optimizer needs total_steps, or dataset and epochs. Received neither"
+            "bert_optimizer needs total_steps, or both dataset and epochs. "
+            f"Received: total_steps=None, dataset={dataset!r}, epochs={epochs!r}"
         )
-    batches = len(dataset)  # a tf.data.Dataset raises TypeError where the number is not known
-    return batches * epochs
+    try:
+        return len(dataset) * epochs
+    except TypeError as error:
+        raise ValueError(
+            f"The dataset must know its number of batches; else give total_steps. Received: {error}"
+        ) from error

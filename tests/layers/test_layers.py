@@ -1,0 +1,161 @@
+import doctest
+import sys
+
+import keras
+import numpy as np
+import pytest
+from checks import call, check_layer, check_same, randomise
+
+from keras_bert_kit import layers
+from keras_bert_kit.layers import (
+    BertEmbeddings,
+    ClassificationHead,
+    MultiHeadSelfAttention,
+    Pooler,
+    TransformerEncoder,
+    TransformerEncoderBlock,
+)
+
+B, S, H, N, I = 13, 7, 20, 5, 37  # noqa: E741, the letters of the field
+random = np.random.default_rng(11)
+STATES = random.normal(size=(B, S, H)).astype("float32")
+LENGTHS = random.integers(1, S, (B, 1))
+MASK = (np.arange(S) < LENGTHS).astype("int32")  # (B, S), in every row at least one 0
+BLOCK = {
+    "hidden_size": H,
+    "num_attention_heads": N,
+    "intermediate_size": I,
+    "hidden_act": "gelu_new",
+    "hidden_dropout_prob": 0.2,
+    "attention_probs_dropout_prob": 0.3,
+    "layer_norm_eps": 1e-5,
+    "initializer_range": 0.3,
+}
+ATTENTION = {k: BLOCK[k] for k in ("hidden_size", "num_attention_heads", "initializer_range")}
+EMBEDDINGS = {
+    "vocab_size": 31,
+    "hidden_size": H,
+    "max_position_embeddings": 9,
+    "type_vocab_size": 3,
+    "hidden_dropout_prob": 0.2,
+    "layer_norm_eps": 1e-5,
+    "initializer_range": 0.3,
+}
+IDS = random.integers(0, 31, (B, S)).astype("int32")
+TYPES = random.integers(0, 3, (B, S)).astype("int32")
+
+
+@pytest.mark.parametrize("mask", [MASK, MASK.astype(bool), np.tile(MASK[:, None], (1, S, 1))])
+def test_attention_is_a_keras_layer(mask):
+    inputs = {"hidden_states": STATES, "attention_mask": mask}
+    rate = {"attention_probs_dropout_prob": 0.3}
+    check_layer(MultiHeadSelfAttention, inputs, (B, S, H), **ATTENTION, **rate)
+
+
+def test_embeddings_are_a_keras_layer():
+    inputs = {"input_ids": IDS, "token_type_ids": TYPES}
+    check_layer(BertEmbeddings, inputs, (B, S, H), **EMBEDDINGS)
+
+
+@pytest.mark.parametrize(
+    ("layer_class", "more"),
+    [(TransformerEncoderBlock, {}), (TransformerEncoder, {"num_hidden_layers": 3})],
+)
+def test_the_encoder_and_its_block_are_keras_layers(layer_class, more):
+    inputs = {"hidden_states": STATES, "attention_mask": MASK}
+    check_layer(layer_class, inputs, (B, S, H), **BLOCK, **more)
+
+
+def test_the_pooler_is_a_keras_layer():
+    inputs = {"hidden_states": STATES}
+    check_layer(Pooler, inputs, (B, H), hidden_size=H, initializer_range=0.3)
+
+
+@pytest.mark.parametrize("features", [STATES, STATES[:, 0]])
+def test_the_classifier_is_a_keras_layer_with_float32_logits(features):
+    arguments = {"num_labels": 3, "dropout": 0.4, "initializer_range": 0.3}
+    shape = (*features.shape[:-1], 3)
+    check_layer(ClassificationHead, {"features": features}, shape, "float32", **arguments)
+
+
+@pytest.mark.parametrize(
+    ("layer_class", "sizes"),
+    [
+        (MultiHeadSelfAttention, (20, 3)),
+        (TransformerEncoderBlock, (20, 3, 37)),
+        (TransformerEncoder, (1, 20, 3, 37)),
+    ],
+)
+def test_heads_must_divide_the_hidden_size(layer_class, sizes):
+    with pytest.raises(ValueError, match="hidden_size=20, num_attention_heads=3"):
+        layer_class(*sizes)
+
+
+def test_embeddings_are_the_normalised_sum_of_three_tables():
+    layer = BertEmbeddings(**EMBEDDINGS)
+    layer(IDS)
+    randomise(layer)
+    words, positions, types, gamma, beta = (w.numpy() for w in layer.weights)
+    total = words[IDS] + positions[:S] + types[TYPES]
+    middle, variance = total.mean(-1, keepdims=True), total.var(-1, keepdims=True)
+    expected = (total - middle) / np.sqrt(variance + 1e-5) * gamma + beta
+    np.testing.assert_allclose(layer(IDS, TYPES), expected, atol=1e-5)
+    np.testing.assert_array_equal(layer(IDS), layer(IDS, np.zeros_like(IDS)))
+
+
+def test_a_sequence_longer_than_the_position_table_is_refused():
+    layer = BertEmbeddings(**EMBEDDINGS)
+    assert layer(np.ones((1, 9), "int32")).shape == (1, 9, H)
+    with pytest.raises(ValueError, match=r"max_position_embeddings=9 tokens\. Received: 10"):
+        layer(np.ones((1, 10), "int32"))
+
+
+@pytest.mark.parametrize("layer_class", layers.__all__)
+def test_the_example_of_the_docstring_runs(layer_class):
+    found = getattr(layers, layer_class)
+    names = vars(sys.modules[found.__module__])
+    [example] = doctest.DocTestFinder(recurse=False).find(found, globs=dict(names))
+    assert example.examples
+    assert doctest.DocTestRunner().run(example).failed == 0
+
+
+def test_the_encoder_returns_every_state_and_attention_when_asked():
+    layer = TransformerEncoder(**BLOCK, num_hidden_layers=3)
+    last = call(layer, {"hidden_states": STATES, "attention_mask": MASK})
+    outputs = layer(STATES, attention_mask=MASK, output_hidden_states=True, output_attentions=True)
+    states, attentions = outputs["hidden_states"], outputs["attentions"]
+    assert (len(states), len(attentions)) == (4, 3)
+    np.testing.assert_array_equal(states[0], STATES)
+    np.testing.assert_array_equal(states[-1], last)
+    np.testing.assert_array_equal(outputs["last_hidden_state"], last)
+    state, probabilities = STATES, None
+    for block, after, attended in zip(layer.blocks, states[1:], attentions, strict=True):
+        state, probabilities = block(state, attention_mask=MASK, return_attention_scores=True)
+        check_same((state, probabilities), (after, attended))
+    assert probabilities.shape == (B, N, S, S)
+    assert layer(STATES, output_attentions=True).keys() == {"last_hidden_state", "attentions"}
+
+
+def test_dropout_is_seen_in_training_alone():
+    for layer, inputs in [
+        (MultiHeadSelfAttention(**ATTENTION, attention_probs_dropout_prob=0.5), STATES),
+        (TransformerEncoderBlock(**BLOCK), STATES),
+        (BertEmbeddings(**EMBEDDINGS), IDS),
+        (ClassificationHead(3, dropout=0.5), STATES),
+    ]:
+        np.testing.assert_array_equal(layer(inputs, training=False), layer(inputs))
+        assert np.abs(layer(inputs, training=True) - layer(inputs)).max() > 1e-3, layer.name
+
+
+def test_symbolic_calls_know_the_second_output():
+    states = keras.Input((S, H))
+    output, probabilities = MultiHeadSelfAttention(**ATTENTION)(
+        states, return_attention_scores=True
+    )
+    assert (output.shape, probabilities.shape) == ((None, S, H), (None, N, S, S))
+    outputs = TransformerEncoder(**BLOCK, num_hidden_layers=2)(states, output_attentions=True)
+    assert outputs.keys() == {"last_hidden_state", "attentions"}
+
+
+def test_symbolic_logits_are_float32_under_mixed_precision():
+    assert ClassificationHead(3, dtype="mixed_bfloat16")(keras.Input((H,))).dtype == "float32"

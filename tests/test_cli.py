@@ -1,0 +1,196 @@
+"""The command line in this process; test_cli_errors.py and test_cli_processes.py have the rest."""
+
+import io
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from keras_bert_kit import cli
+
+TEXTS = ["the food was good", "the room was very very very awful"]
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Runs the command line; gives standard output."""
+
+    def run(*args):
+        monkeypatch.setattr(sys, "argv", ["keras-bert-kit", *map(str, args)])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        out, err = capsys.readouterr()
+        assert caught.value.code in (0, None), err
+        return out
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def artefact(trained_folder, tmp_path_factory):
+    from keras_bert_kit import BertForSequenceClassification
+    from keras_bert_kit.export import saved_model
+
+    model = BertForSequenceClassification.from_pretrained(trained_folder)
+    return saved_model(model, tmp_path_factory.mktemp("served") / "1")
+
+
+def answers(out):
+    return [json.loads(line) for line in out.splitlines()]
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["--help"],
+        ["finetune", "--help"],
+        ["finetune", "text-classification", "--help"],
+        ["evaluate", "--help"],
+        ["export", "--help"],
+        ["predict", "--help"],
+    ],
+    ids=" ".join,
+)
+def test_help(run, args):
+    shown = run(*args)
+    assert "Usage: " in shown
+    assert " ".join(args[:-1]) in shown
+
+
+def test_help_loads_no_tensorflow():
+    script = (
+        "import sys; from keras_bert_kit.cli import app; sys.argv = ['keras-bert-kit', '--help']\n"
+        "try:\n    app()\nexcept SystemExit as done:\n    assert not done.code\n"
+        "print(*sys.modules)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
+    heavy = {"tensorflow", "keras", "matplotlib", "sklearn", "tokenizers", "h5py", "pandas"}
+    assert not heavy & set(ran.stdout.splitlines()[-1].split())
+    assert "Usage" in ran.stdout
+
+
+def test_evaluate(run, trained_folder, reviews):
+    scores = json.loads(run("evaluate", trained_folder, "--data", reviews["validation"], "--json"))
+    kept = json.loads((trained_folder / "evaluation.json").read_text())
+    assert scores["accuracy"] == kept["accuracy"]
+    assert scores["confusion_matrix"] == kept["confusion_matrix"]
+    assert scores["data"]["texts"] == scores["rows"] == 32
+    shown = run("evaluate", trained_folder, "--data", reviews["validation"], "--batch-size", 5)
+    assert f"accuracy {kept['accuracy']:.4f}" in shown
+    assert "bad" in shown
+
+
+def test_evaluate_counts_empty_and_cut_texts(run, trained_folder, tmp_path):
+    data = tmp_path / "data.tsv"
+    data.write_text("text\tlabel\n\tbad\n" + "very " * 50 + "good\tgood\n")
+    scores = json.loads(run("evaluate", trained_folder, "--data", data, "--json"))
+    assert (scores["data"]["empty"], scores["data"]["truncated"]) == (1, 1)
+
+
+def test_evaluate_takes_the_length_that_the_model_can(run, trained_folder, reviews, tmp_path):
+    folder = shutil.copytree(trained_folder, tmp_path / "model")
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "model_max_length": 512}))
+    scores = json.loads(run("evaluate", folder, "--data", reviews["validation"], "--json"))
+    assert scores["rows"] == 32
+
+
+def test_predict_texts(run, trained_folder):
+    rows = answers(run("predict", trained_folder, *TEXTS, "--json"))
+    assert [row["text"] for row in rows] == TEXTS
+    assert [row["label"] for row in rows] == ["good", "bad"]
+    for row in rows:
+        assert row["score"] == row["probabilities"][row["label"]] > 0.5
+    shown = run("predict", trained_folder, *TEXTS)
+    assert "good" in shown
+    assert f"{rows[0]['score']:.4f}" in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("texts.txt", "\n".join(TEXTS)),
+        ("texts.tsv", "id\ttext\n" + "".join(f"1\t{text}\n" for text in TEXTS)),
+        ("texts.csv", "text,id\n" + "".join(f"{text},1\n" for text in TEXTS)),
+        ("texts.jsonl", "".join(json.dumps({"text": text}) + "\n" for text in TEXTS)),
+    ],
+)
+def test_predict_a_file(run, trained_folder, tmp_path, name, content):
+    (tmp_path / name).write_text(content)
+    rows = answers(run("predict", trained_folder, "--input", tmp_path / name, "--json"))
+    assert [(row["text"], row["label"]) for row in rows] == list(
+        zip(TEXTS, ["good", "bad"], strict=True)
+    )
+
+
+def test_predict_pairs(run, trained_folder, tmp_path):
+    path = tmp_path / "pairs.tsv"
+    path.write_text("text\ttext_pair\ngood food\tvery bad\n")
+    (row,) = answers(run("predict", trained_folder, "--input", path, "--json"))
+    assert (row["text"], row["text_pair"]) == ("good food", "very bad")
+
+
+def stream(text):
+    return io.TextIOWrapper(io.BytesIO(text.encode()), encoding="utf-8", newline="")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_predict_standard_input(run, artefact, monkeypatch, end):
+    monkeypatch.setattr(sys, "stdin", stream(end.join(["é good", "", "bad"]) + end))
+    rows = answers(run("predict", artefact, "--input", "-", "--json"))
+    assert [row["text"] for row in rows] == ["é good", "", "bad"]
+
+
+def test_predict_nothing_from_standard_input(run, artefact, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", stream(""))
+    assert run("predict", artefact, "--input", "-", "--json") == ""
+    monkeypatch.setattr(sys, "stdin", stream(""))
+    assert "No texts" in run("predict", artefact, "--input", "-")
+
+
+@pytest.mark.parametrize(
+    "text", ["[b]good[/b]", "[/] good", "[red]good", "good \\[", "好 🎉 :smile:"]
+)
+def test_texts_are_shown_as_they_are(run, artefact, text):
+    shown = run("predict", artefact, text)
+    assert text in shown
+
+
+def test_export_then_predict(run, trained_folder, tmp_path):
+    output = tmp_path / "reviews-serving" / "1"
+    shown = run("export", trained_folder, "--format", "saved-model", "--output", output)
+    assert "Wrote" in shown
+    ours, served = (answers(run("predict", path, *TEXTS, "--json")) for path in
+                    (trained_folder, output))  # fmt: skip
+    for one, other in zip(ours, served, strict=True):
+        assert one["label"] == other["label"]
+        assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-6)
+
+
+def test_finetune(run, tiny_folder, reviews, tmp_path):
+    output = tmp_path / "out"
+    args = ["finetune", "text-classification", "--model", tiny_folder, "--output", output,
+            "--train", reviews["train"], "--validation", reviews["validation"], "--epochs", 1,
+            "--max-length", 24, "--learning-rate", 5e-3, "--seed", 3, "--json"]  # fmt: skip
+    result = json.loads(run(*args))
+    assert result["output"] == str(output)
+    assert result["best_epoch"] == len(result["history"]) == 1
+    assert [part["texts"] for part in result["data"]] == [112, 32]
+    assert result["scores"] == json.loads((output / "evaluation.json").read_text())
+    assert "| seed | 3 |" in (output / "README.md").read_text()
+    (output / "notes").write_text("old")
+    shown = run(*args[:-1], "--overwrite")
+    assert "accuracy" in shown
+    assert "after epoch 1" in shown
+    assert not (output / "notes").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_path_with_brackets_is_shown_as_it_is(run, trained_folder, tmp_path):
+    folder = shutil.copytree(trained_folder, tmp_path / "[v1]")
+    shown = run("export", folder, "--output", tmp_path / "[served]" / "1")
+    assert "[served]/1" in shown.replace("\n", "")
