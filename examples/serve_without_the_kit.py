@@ -15,7 +15,7 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401, registers the tokenizer's ops
 
 SENTENCES = [
-    "The kettle boils in two minutes and has never leaked.",
+    "A lovely quiet room, and the staff could not have been kinder.",
     "It stopped turning on after nine days.",
     "Not bad at all, I would book the room again.",
     "Great, another charger that lasts a whole week.",

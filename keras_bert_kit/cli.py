@@ -81,7 +81,7 @@ def finetune_text_classification(
     """Train a classifier of texts, or of pairs of texts."""
     from keras_bert_kit.training import FinetuningRecipe
     from keras_bert_kit.training import finetune_text_classification as finetune
-    from keras_bert_kit.training.finetuning import RunState, state_folder
+    from keras_bert_kit.training.run_state import RunState
 
     recipe = FinetuningRecipe(
         model=model,
@@ -98,7 +98,7 @@ def finetune_text_classification(
     try:
         result = finetune(recipe, output, overwrite=overwrite, resume=resume)
     except KeyboardInterrupt:
-        kept = RunState(state_folder(output))
+        kept = RunState.beside(output)
         if kept.latest is None:
             _fail("Interrupted before the first whole epoch; nothing is kept.", 130)
         _fail(

@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from keras_bert_kit.data.readers import Examples
 from keras_bert_kit.tokenization.in_graph import InGraphTokenizer, sequence_lengths
-from keras_bert_kit.tokenization.tokenizer import BertTokenizer, check_max_length
+from keras_bert_kit.tokenization.lengths import check_max_length
+from keras_bert_kit.tokenization.tokenizer import BertTokenizer
 
 _CHUNK = 4096  # texts tokenized in one call, so that the strings in flight stay few
 

@@ -13,8 +13,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text as tf_text
 
+from keras_bert_kit.tokenization.lengths import check_max_length
 from keras_bert_kit.tokenization.normalizer_map import build_normalizer_map
-from keras_bert_kit.tokenization.tokenizer import check_max_length
 from keras_bert_kit.tokenization.vocabulary import check_vocabulary
 
 # The reference's limit is 100 characters a word, of at most 4 bytes each; the op counts bytes.

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
+from keras_bert_kit.tokenization.lengths import check_max_length
 from keras_bert_kit.tokenization.vocabulary import (
     SPECIAL_TOKENS,
     check_vocabulary,
@@ -231,17 +232,3 @@ class BertTokenizer:
             else:
                 self._tokenizer.enable_truncation(max_length, strategy="longest_first")
             return self._tokenizer.encode_batch(inputs)
-
-
-def check_max_length(max_length: int | None, pair: bool = False):
-    """Checks that a length leaves room for the special tokens and one more.
-
-    Raises:
-        ValueError: It does not.
-    """
-    least = 5 if pair else 3
-    if max_length is not None and max_length < least:
-        raise ValueError(
-            f"max_length must be at least {least} for {'pairs' if pair else 'texts'}, "
-            f"special tokens included. Received: max_length={max_length}"
-        )

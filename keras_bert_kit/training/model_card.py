@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import importlib.metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from keras_bert_kit.training.finetuning import FinetuningRecipe, FinetuningResult
+from keras_bert_kit.training.recipe import FinetuningRecipe, FinetuningResult
 
 _PACKAGES = ("keras-bert-kit", "tensorflow", "keras", "tensorflow-text", "tokenizers")
 

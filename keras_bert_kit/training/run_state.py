@@ -37,6 +37,16 @@ class RunState:
     history: list[dict[str, float]] = dataclasses.field(default_factory=list)
     best_epoch: int = 0
 
+    @classmethod
+    def beside(cls, output: str | Path) -> RunState:
+        """Gives the state of the run that makes an output.
+
+        Args:
+            output: The folder that the run is to make.
+        """
+        output = Path(output)
+        return cls(output.with_name(output.name + ".training"))
+
     @property
     def best(self) -> Path:
         """The folder of the best model so far."""

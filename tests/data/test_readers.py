@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from keras_bert_kit.data import readers
+from keras_bert_kit.data import formats
 from keras_bert_kit.data.readers import Examples, label_names, read_examples
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -283,7 +283,7 @@ def test_csv_field_limit(tmp_path, monkeypatch):
     limit = csv.field_size_limit()
     path = write(tmp_path, "a.csv", f"text,label\na,1\n{'b' * 200_000},0\n")
     assert len(read_examples(path).texts[1]) == 200_000
-    monkeypatch.setattr(readers, "_CSV_FIELD_LIMIT", 1000)
+    monkeypatch.setattr(formats, "_CSV_FIELD_LIMIT", 1000)
     check_error(path, "line 3 must start a valid CSV row, got 'field larger than field limit")
     assert csv.field_size_limit() == limit
 

@@ -15,11 +15,6 @@ PAIRS = ["", "was it?", "[SEP] so", "x" * 100, "very very very good"]
 
 
 @pytest.fixture(scope="module")
-def tokenizer(tiny_vocab):
-    return BertTokenizer([*tiny_vocab, "中", "é", "A", "##é"])
-
-
-@pytest.fixture(scope="module")
 def layer(tokenizer):
     return tokenizer.in_graph()
 

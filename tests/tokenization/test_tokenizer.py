@@ -7,25 +7,6 @@ from tokenizers import BertWordPieceTokenizer
 
 from keras_bert_kit import BertTokenizer
 
-TEXTS = [
-    "The food was GREAT!",
-    "",
-    "café, naïve 3-room",
-    "中文 the",
-    "a\tb\u200bc\x00d \ufffd",
-    "🙂",
-]
-
-
-@pytest.fixture(scope="module")
-def vocab(tiny_vocab):
-    return [*tiny_vocab, "中", "é", "A", "##é"]
-
-
-@pytest.fixture(scope="module")
-def tokenizer(vocab):
-    return BertTokenizer(vocab)
-
 
 def random_texts(vocab, count, seed=5):
     """Texts of 0 to 20 words and pieces, some of them unknown or several tokens long."""
@@ -72,9 +53,9 @@ def test_known_ids(tokenizer, vocab):
 @pytest.mark.parametrize("lower", [True, False])
 @pytest.mark.parametrize("strip", [None, True, False])
 @pytest.mark.parametrize("chinese", [True, False])
-def test_ids_equal_the_reference_under_all_settings(vocab, lower, strip, chinese):
+def test_ids_equal_the_reference_under_all_settings(texts, vocab, lower, strip, chinese):
     settings = {"do_lower_case": lower, "strip_accents": strip, "tokenize_chinese_chars": chinese}
-    texts = [*TEXTS, *random_texts(vocab, 40)]
+    texts = [*texts, *random_texts(vocab, 40)]
     expected = reference(vocab, **settings).encode_batch(texts)
     assert_equal(BertTokenizer(vocab, **settings)(texts), expected)
 

@@ -14,27 +14,9 @@ CHANGED = {
     "tokenize_chinese_chars": False,
     "model_max_length": 77,
 }
-TEXTS = [
-    "The food was GREAT!",
-    "",
-    "café, naïve 3-room",
-    "中文 the",
-    "a\tb\u200bc\x00d \ufffd",
-    "🙂",
-]
 
 
-@pytest.fixture(scope="module")
-def vocab(tiny_vocab):
-    return [*tiny_vocab, "中", "é", "A", "##é"]
-
-
-@pytest.fixture(scope="module")
-def tokenizer(vocab):
-    return BertTokenizer(vocab)
-
-
-def test_a_saved_folder_keeps_every_setting(vocab, tmp_path):
+def test_a_saved_folder_keeps_every_setting(texts, vocab, tmp_path):
     tokenizer = BertTokenizer(vocab, **CHANGED)
     assert tokenizer.get_config() == {"vocab": vocab, **CHANGED}
     assert BertTokenizer.from_config(tokenizer.get_config()).get_config() == tokenizer.get_config()
@@ -45,13 +27,13 @@ def test_a_saved_folder_keeps_every_setting(vocab, tmp_path):
         assert BertTokenizer.from_pretrained(part).get_config() == tokenizer.get_config()
     read = BertTokenizer.from_pretrained(str(tmp_path / "new"))
     assert read.get_config() == tokenizer.get_config()
-    np.testing.assert_array_equal(read(TEXTS)["input_ids"], tokenizer(TEXTS)["input_ids"])
+    np.testing.assert_array_equal(read(texts)["input_ids"], tokenizer(texts)["input_ids"])
 
 
-def test_the_saved_tokenizer_json_is_the_same_tokenizer(tokenizer, tmp_path):
+def test_the_saved_tokenizer_json_is_the_same_tokenizer(texts, tokenizer, tmp_path):
     tokenizer.save_pretrained(tmp_path)
     library = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
-    for text in TEXTS:
+    for text in texts:
         assert library.encode(text).ids == tokenizer(text)["input_ids"][0].tolist()
 
 
