@@ -20,8 +20,13 @@ _NAMES = {
     "TransformerEncoder": "keras_bert_kit.layers",
     "Pooler": "keras_bert_kit.layers",
     "ClassificationHead": "keras_bert_kit.layers",
+    "MaskedLMHead": "keras_bert_kit.layers",
+    "NextSentenceHead": "keras_bert_kit.layers",
     "load_checkpoint": "keras_bert_kit.checkpoints",
     "BertModel": "keras_bert_kit.models",
+    "BertForMaskedLM": "keras_bert_kit.models",
+    "BertForNextSentencePrediction": "keras_bert_kit.models",
+    "BertForPreTraining": "keras_bert_kit.models",
     "BertForSequenceClassification": "keras_bert_kit.models",
 }
 

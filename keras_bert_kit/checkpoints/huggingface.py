@@ -16,8 +16,12 @@ CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 
 # A buffer of old versions, the numbers 0 to 511, and the decoder of the masked-LM head, tied to
-# the token table: neither is a weight of its own.
-_NOT_WEIGHTS = ("embeddings.position_ids", "cls.predictions.decoder.weight")
+# the token table and to `cls.predictions.bias`: none is a weight of its own.
+_NOT_WEIGHTS = (
+    "embeddings.position_ids",
+    "cls.predictions.decoder.weight",
+    "cls.predictions.decoder.bias",
+)
 
 
 def read(folder: Path) -> tuple[BertConfig, dict[str, np.ndarray]]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 # Tensors of heads that this table of names does not carry: left out, and reported.
-_OTHER_HEADS = ("cls.predictions.", "cls.seq_relationship.", "qa_outputs.")
+_OTHER_HEADS = ("qa_outputs.",)
 
 
 @dataclasses.dataclass(frozen=True)

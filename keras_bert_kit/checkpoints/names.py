@@ -90,7 +90,13 @@ ENCODER: tuple[Row, ...] = (
 )
 
 #: Weights of the heads; they stand beside the encoder, without its prefix.
-HEADS: tuple[Row, ...] = _dense("classifier/dense", "classifier", "")
+HEADS: tuple[Row, ...] = (
+    *_dense("classifier/dense", "classifier", ""),
+    *_dense("masked_lm/dense", "cls.predictions.transform.dense", ""),
+    *_norm("masked_lm/layer_norm", "cls.predictions.transform.LayerNorm", ""),
+    Row("masked_lm/bias", "cls.predictions.bias", ""),
+    *_dense("next_sentence/dense", "cls.seq_relationship", ""),
+)
 
 
 def rows(table: tuple[Row, ...], num_hidden_layers: int) -> Iterator[Row]:

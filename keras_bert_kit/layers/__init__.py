@@ -7,12 +7,14 @@ V vocabulary, C classes.
 from keras_bert_kit.layers.attention import MultiHeadSelfAttention
 from keras_bert_kit.layers.embeddings import BertEmbeddings
 from keras_bert_kit.layers.encoder import TransformerEncoder, TransformerEncoderBlock
-from keras_bert_kit.layers.heads import ClassificationHead, Pooler
+from keras_bert_kit.layers.heads import ClassificationHead, MaskedLMHead, NextSentenceHead, Pooler
 
 __all__ = [
     "BertEmbeddings",
     "ClassificationHead",
+    "MaskedLMHead",
     "MultiHeadSelfAttention",
+    "NextSentenceHead",
     "Pooler",
     "TransformerEncoder",
     "TransformerEncoderBlock",

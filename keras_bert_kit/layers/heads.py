@@ -1,8 +1,11 @@
-"""What stands on top of the encoder: the pooler and the classifier."""
+"""What stands on top of the encoder: pooler, classifier, masked tokens, next sentence."""
 
 from __future__ import annotations
 
 import keras
+from keras import ops
+
+from keras_bert_kit.layers.activations import activation
 
 
 @keras.saving.register_keras_serializable("keras_bert_kit")
@@ -115,3 +118,137 @@ class ClassificationHead(keras.layers.Layer):
             "dropout": self.dropout.rate,
             "initializer_range": self.initializer_range,
         }
+
+
+@keras.saving.register_keras_serializable("keras_bert_kit")
+class MaskedLMHead(keras.layers.Layer):
+    """Dense layer, activation and normalisation, then logits over the vocabulary.
+
+    The output matrix is the token table of the embeddings, which the call takes, so that the two
+    are one weight. With `masked_positions` the vocabulary product is done at those alone.
+
+    Args:
+        vocab_size: Rows of the token table (V).
+        hidden_size: Width of the hidden states (H).
+        hidden_act: Activation, by its config-file name.
+        layer_norm_eps: Epsilon of the layer normalisation.
+        initializer_range: Standard deviation of the kernel's truncated normal initialiser.
+
+    Call arguments:
+        hidden_states: float tensor (B, S, H).
+        token_table: float tensor (V, H).
+        masked_positions: int tensor (B, P), the positions wanted; `None` wants all.
+
+    Returns:
+        float32 tensor (B, P, V), or (B, S, V).
+
+    Example:
+        >>> head = MaskedLMHead(vocab_size=20, hidden_size=8)
+        >>> head(keras.ops.ones((2, 5, 8)), keras.ops.ones((20, 8))).shape
+        TensorShape([2, 5, 20])
+
+    Reference:
+        Devlin et al. 2018, section 3.1, task 1 (https://arxiv.org/abs/1810.04805).
+    """
+
+    def __init__(
+        self,
+        vocab_size,
+        hidden_size,
+        hidden_act="gelu",
+        layer_norm_eps=1e-12,
+        initializer_range=0.02,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.vocab_size = vocab_size
+        self.hidden_size = hidden_size
+        self.hidden_act = hidden_act
+        self.layer_norm_eps = layer_norm_eps
+        self.initializer_range = initializer_range
+        self.dense = keras.layers.Dense(
+            hidden_size,
+            activation=activation(hidden_act),
+            kernel_initializer=keras.initializers.TruncatedNormal(stddev=initializer_range),
+            dtype=self.dtype_policy,
+            name="dense",
+        )
+        self.layer_norm = keras.layers.LayerNormalization(
+            epsilon=layer_norm_eps, dtype=self.dtype_policy, name="layer_norm"
+        )
+
+    def build(self, input_shape):
+        """Makes the weights for hidden states of shape (B, S, H)."""
+        hidden = (None, None, self.hidden_size)
+        self.dense.build(hidden)
+        self.layer_norm.build(hidden)
+        self.bias = self.add_weight(shape=(self.vocab_size,), initializer="zeros", name="bias")
+        self.built = True
+
+    def call(self, hidden_states, token_table, masked_positions=None):
+        """Predicts tokens; see the class."""
+        if masked_positions is not None:
+            positions = ops.expand_dims(masked_positions, -1)  # (B, P, 1)
+            hidden_states = ops.take_along_axis(hidden_states, positions, axis=1)
+        hidden_states = self.layer_norm(self.dense(hidden_states))
+        table = ops.cast(token_table, self.compute_dtype)
+        logits = ops.matmul(hidden_states, ops.transpose(table))  # (B, P, V)
+        return ops.cast(logits, "float32") + ops.cast(self.bias, "float32")
+
+    def get_config(self):
+        """Gives the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "vocab_size": self.vocab_size,
+            "hidden_size": self.hidden_size,
+            "hidden_act": self.hidden_act,
+            "layer_norm_eps": self.layer_norm_eps,
+            "initializer_range": self.initializer_range,
+        }
+
+
+@keras.saving.register_keras_serializable("keras_bert_kit")
+class NextSentenceHead(keras.layers.Layer):
+    """Logits for "the second text follows the first" (index 0) and "it does not" (index 1).
+
+    The logits are float32 under every dtype policy.
+
+    Args:
+        initializer_range: Standard deviation of the kernel's truncated normal initialiser.
+
+    Call arguments:
+        pooled: float tensor (B, H).
+
+    Returns:
+        float32 tensor (B, 2).
+
+    Example:
+        >>> NextSentenceHead()(keras.ops.ones((3, 8))).shape
+        TensorShape([3, 2])
+
+    Reference:
+        Devlin et al. 2018, section 3.1, task 2 (https://arxiv.org/abs/1810.04805).
+    """
+
+    def __init__(self, initializer_range=0.02, **kwargs):
+        super().__init__(**kwargs)
+        self.initializer_range = initializer_range
+        self.dense = keras.layers.Dense(
+            2,
+            kernel_initializer=keras.initializers.TruncatedNormal(stddev=initializer_range),
+            dtype="float32",
+            name="dense",
+        )
+
+    def build(self, input_shape):
+        """Makes the weights for pooled states of shape (B, H)."""
+        self.dense.build(input_shape)
+        self.built = True
+
+    def call(self, pooled):
+        """Classifies; see the class."""
+        return self.dense(pooled)
+
+    def get_config(self):
+        """Gives the constructor's arguments."""
+        return {**super().get_config(), "initializer_range": self.initializer_range}

@@ -2,6 +2,18 @@
 
 from keras_bert_kit.models.bert import BertModel
 from keras_bert_kit.models.pretrained import PretrainedModel
+from keras_bert_kit.models.pretraining import (
+    BertForMaskedLM,
+    BertForNextSentencePrediction,
+    BertForPreTraining,
+)
 from keras_bert_kit.models.sequence_classification import BertForSequenceClassification
 
-__all__ = ["BertForSequenceClassification", "BertModel", "PretrainedModel"]
+__all__ = [
+    "BertForMaskedLM",
+    "BertForNextSentencePrediction",
+    "BertForPreTraining",
+    "BertForSequenceClassification",
+    "BertModel",
+    "PretrainedModel",
+]

@@ -93,7 +93,7 @@ class BertModel(PretrainedModel):
     ):
         """Encodes; see the class."""
         input_ids, token_type_ids, attention_mask = unpack_inputs(
-            input_ids, token_type_ids, attention_mask
+            input_ids, token_type_ids=token_type_ids, attention_mask=attention_mask
         )
         hidden_states = self.embeddings(input_ids, token_type_ids, training=training)
         outputs = self.encoder(
@@ -108,6 +108,11 @@ class BertModel(PretrainedModel):
         if self.pooler is not None:
             outputs["pooler_output"] = self.pooler(outputs["last_hidden_state"])
         return outputs
+
+    @property
+    def token_table(self):
+        """The token embeddings (V, H), which a masked-LM head predicts with."""
+        return self.embeddings.word_embeddings.embeddings
 
     def get_config(self):
         """Gives what `.keras` files keep of the model."""

@@ -20,8 +20,6 @@ from keras_bert_kit.tokenization.tokenizer import BertTokenizer
 
 logger = logging.getLogger("keras_bert_kit")
 
-INPUT_NAMES = ("input_ids", "token_type_ids", "attention_mask")
-
 
 class PretrainedModel(keras.Model):
     """Base of the models: made from a `BertConfig`, built at once, saved with their tokenizer.
@@ -186,22 +184,25 @@ class PretrainedModel(keras.Model):
             self.tokenizer = BertTokenizer.from_pretrained(dir_path)
 
 
-def unpack_inputs(input_ids, token_type_ids, attention_mask):
-    """Gives the three inputs of a model that was called with a dict or with arguments.
+def unpack_inputs(input_ids, **others) -> tuple:
+    """Gives the inputs of a model that was called with a dict or with arguments.
+
+    Args:
+        input_ids: The first input, or a dict of inputs by name.
+        **others: The other inputs that the model takes, as they were given.
+
+    Returns:
+        The inputs, in the order of the arguments.
 
     Raises:
         ValueError: The dict lacks `input_ids` or holds a name that is no input.
     """
     if not isinstance(input_ids, Mapping):
-        return input_ids, token_type_ids, attention_mask
-    unknown = [name for name in input_ids if name not in INPUT_NAMES]
+        return input_ids, *others.values()
+    unknown = [name for name in input_ids if name not in ("input_ids", *others)]
     if unknown or "input_ids" not in input_ids:
         raise ValueError(
-            f"The inputs must be input_ids and, if wanted, {' and '.join(INPUT_NAMES[1:])}. "
+            f"The inputs must be input_ids and, if wanted, {' and '.join(others)}. "
             f"Received: {', '.join(map(str, input_ids)) or 'nothing'}"
         )
-    return (
-        input_ids["input_ids"],
-        input_ids.get("token_type_ids", token_type_ids),
-        input_ids.get("attention_mask", attention_mask),
-    )
+    return input_ids["input_ids"], *(input_ids.get(name, others[name]) for name in others)

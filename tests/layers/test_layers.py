@@ -4,13 +4,25 @@ import sys
 import keras
 import numpy as np
 import pytest
-from checks import call, check_layer, check_same, randomise
+from checks import (
+    DTYPE_POLICIES,
+    call,
+    check_config,
+    check_copy,
+    check_dtype,
+    check_gradients,
+    check_layer,
+    check_same,
+    randomise,
+)
 
 from keras_bert_kit import layers
 from keras_bert_kit.layers import (
     BertEmbeddings,
     ClassificationHead,
+    MaskedLMHead,
     MultiHeadSelfAttention,
+    NextSentenceHead,
     Pooler,
     TransformerEncoder,
     TransformerEncoderBlock,
@@ -76,6 +88,44 @@ def test_the_classifier_is_a_keras_layer_with_float32_logits(features):
     arguments = {"num_labels": 3, "dropout": 0.4, "initializer_range": 0.3}
     shape = (*features.shape[:-1], 3)
     check_layer(ClassificationHead, {"features": features}, shape, "float32", **arguments)
+
+
+def test_the_next_sentence_head_is_a_keras_layer_with_float32_logits():
+    inputs = {"pooled": STATES[:, 0]}
+    check_layer(NextSentenceHead, inputs, (B, 2), "float32", initializer_range=0.3)
+
+
+MASKED_LM = {
+    "vocab_size": 31,
+    "hidden_size": H,
+    "hidden_act": "gelu_new",
+    "layer_norm_eps": 1e-5,
+    "initializer_range": 0.3,
+}
+TABLE = random.normal(size=(31, H)).astype("float32")
+POSITIONS = random.integers(0, S, (B, 3)).astype("int32")
+
+
+def test_the_masked_lm_head_is_a_keras_layer_with_float32_logits():
+    inputs = {"hidden_states": STATES, "token_table": TABLE, "masked_positions": POSITIONS}
+    check_config(MaskedLMHead, **MASKED_LM)
+    layer = MaskedLMHead(**MASKED_LM)
+    assert call(layer, inputs).shape == (B, 3, 31)
+    check_copy(layer, inputs)
+    check_gradients(layer, inputs)
+    for policy in DTYPE_POLICIES:
+        check_dtype(MaskedLMHead(**MASKED_LM, dtype=policy), inputs, "float32")
+
+
+def test_the_masked_lm_head_predicts_at_the_chosen_positions_with_the_token_table():
+    layer = MaskedLMHead(**MASKED_LM)
+    everywhere = call(layer, {"hidden_states": STATES, "token_table": TABLE})
+    chosen = layer(STATES, TABLE, masked_positions=POSITIONS)
+    np.testing.assert_allclose(chosen, everywhere[np.arange(B)[:, None], POSITIONS], atol=1e-5)
+    randomise(layer)
+    transformed = layer.layer_norm(layer.dense(STATES)).numpy()
+    expected = transformed @ TABLE.T + layer.bias.numpy()
+    np.testing.assert_allclose(layer(STATES, TABLE), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize(

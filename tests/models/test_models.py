@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from checks import check_same, randomise
 
-from keras_bert_kit import BertConfig, BertForSequenceClassification, BertModel, BertTokenizer
+from keras_bert_kit import (
+    BertConfig,
+    BertForMaskedLM,
+    BertForNextSentencePrediction,
+    BertForPreTraining,
+    BertForSequenceClassification,
+    BertModel,
+    BertTokenizer,
+)
 
 B, S = 13, 7
 CONFIG = BertConfig(
@@ -29,7 +37,13 @@ INPUTS = {
     "attention_mask": (np.arange(S) < random.integers(1, S, (B, 1))).astype("int32"),
 }
 LABELS = random.integers(0, 3, B)
-MODELS = [BertModel, BertForSequenceClassification]
+MODELS = [
+    BertModel,
+    BertForSequenceClassification,
+    BertForMaskedLM,
+    BertForNextSentencePrediction,
+    BertForPreTraining,
+]
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +66,39 @@ def compile_classifier(model):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(0.01), loss, metrics=["accuracy"])
     return model
+
+
+def test_masked_tokens_are_predicted_where_they_are_asked_for():
+    positions = random.integers(0, S, (B, 3)).astype("int32")
+    chosen = np.arange(B)[:, None], positions
+    for model_class, name in (
+        (BertForMaskedLM, "logits"),
+        (BertForPreTraining, "prediction_logits"),
+    ):
+        model = randomise(model_class(CONFIG))
+        everywhere = model(INPUTS)[name].numpy()
+        assert everywhere.shape == (B, S, 61)
+        outputs = model({**INPUTS, "masked_positions": positions})
+        np.testing.assert_allclose(outputs[name], everywhere[chosen], atol=1e-5)
+        outputs = model(INPUTS["input_ids"], masked_positions=positions)
+        assert outputs[name].shape == (B, 3, 61)
+
+
+def test_pretraining_trains_both_heads_with_fit():
+    keras.utils.set_random_seed(3)
+    model = BertForPreTraining(CONFIG)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    names = ("prediction_logits", "seq_relationship_logits")
+    model.compile(keras.optimizers.Adam(0.01), dict.fromkeys(names, loss))
+    positions = np.tile(np.array([[1, 3]], "int32"), (B, 1))
+    targets = (INPUTS["input_ids"][:, [1, 3]], LABELS % 2)
+    inputs = {**INPUTS, "masked_positions": positions}
+    history = model.fit(
+        inputs, dict(zip(names, targets, strict=True)), batch_size=B, epochs=25, verbose=0
+    ).history
+    assert history["loss"][-1] < 0.3 * history["loss"][0]
+    total = history["prediction_logits_loss"][-1] + history["seq_relationship_logits_loss"][-1]
+    assert total == pytest.approx(history["loss"][-1], rel=1e-5)
 
 
 def test_outputs_have_their_names_and_shapes():
@@ -79,16 +126,17 @@ def test_input_ids_alone_are_enough(model):
 
 def test_every_input_counts(model):
     for name, other in [("input_ids", 7), ("token_type_ids", 1), ("attention_mask", 1)]:
-        key = "logits" if isinstance(model, BertForSequenceClassification) else "pooler_output"
-        changed = model({**INPUTS, name: np.full((B, S), other, "int32")})[key]
-        assert np.abs(changed - model(INPUTS)[key]).max() > 1e-3, name
+        changed = model({**INPUTS, name: np.full((B, S), other, "int32")})
+        for key, expected in model(INPUTS).items():
+            assert np.abs(changed[key] - expected).max() > 1e-3, (name, key)
 
 
 def test_padding_has_no_influence(model):
     padded = {name: np.pad(value, [(0, 0), (0, 4)]) for name, value in INPUTS.items()}
     outputs, expected = model(padded), model(INPUTS)
-    if "last_hidden_state" in expected:
-        outputs["last_hidden_state"] = outputs["last_hidden_state"][:, :S]
+    for key, value in outputs.items():
+        if len(value.shape) == 3:  # one a token
+            outputs[key] = value[:, :S]
     check_same(outputs, expected)
 
 

@@ -4,17 +4,31 @@ import json
 import shutil
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from checks import check_same_weights
 
-from keras_bert_kit import BertForSequenceClassification, BertModel, BertTokenizer
+from keras_bert_kit import (
+    BertForMaskedLM,
+    BertForPreTraining,
+    BertForSequenceClassification,
+    BertModel,
+    BertTokenizer,
+)
+from keras_bert_kit.checkpoints.names import ENCODER, HEADS, convert, rows
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 VARIANTS = {
     "erf": {"hidden_act": "gelu", "layer_norm_eps": 1e-12},
     "tanh": {"hidden_act": "gelu_new", "layer_norm_eps": 1e-3},
+}
+MODELS = {
+    "encoder": BertModel,
+    "classifier": BertForSequenceClassification,
+    "masked_lm": BertForMaskedLM,
+    "pretraining": BertForPreTraining,
 }
 INPUT_NAMES = ("input_ids", "token_type_ids", "attention_mask")
 
@@ -54,12 +68,9 @@ def expected_of(reference, name, variant):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize(
-    ("name", "model_class"),
-    [("encoder", BertModel), ("classifier", BertForSequenceClassification)],
-)
-def test_outputs_equal_the_reference(reference, folder_of, name, model_class, variant):
-    model = model_class.from_pretrained(folder_of(name, variant))
+@pytest.mark.parametrize("name", MODELS)
+def test_outputs_equal_the_reference(reference, folder_of, name, variant):
+    model = MODELS[name].from_pretrained(folder_of(name, variant))
     assert str(model.loading_report) == "every weight was loaded"
     actual, expected = outputs_of(model, reference, name), expected_of(reference, name, variant)
     assert actual.keys() == expected.keys()
@@ -67,7 +78,38 @@ def test_outputs_equal_the_reference(reference, folder_of, name, model_class, va
         np.testing.assert_allclose(actual[key], value, atol=1e-5, err_msg=key)
 
 
-@pytest.mark.parametrize("name", ["encoder", "classifier"])
+def test_gradients_of_the_pretraining_loss_equal_the_reference(reference, folder_of):
+    model = BertForPreTraining.from_pretrained(folder_of("pretraining", "erf"))
+    chosen = np.nonzero(reference["pretraining/labels"] != -100)
+    crossentropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    with tf.GradientTape() as tape:
+        outputs = model({key: reference[f"pretraining/{key}"] for key in INPUT_NAMES})
+        logits = tf.gather_nd(outputs["prediction_logits"], np.stack(chosen, -1))
+        loss = crossentropy(reference["pretraining/labels"][chosen], logits) + crossentropy(
+            reference["pretraining/next_sentence_label"], outputs["seq_relationship_logits"]
+        )
+    np.testing.assert_allclose(loss, reference["pretraining/loss"], rtol=1e-6)
+    variables = model.weights_by_path()
+    gradients = tape.gradient(loss, [variable.value for variable in variables.values()])
+    table = {row.path: row for row in rows(ENCODER + HEADS, 2)}
+    prefix = "pretraining/gradient/"
+    expected = {
+        name.removeprefix(prefix).removeprefix("bert."): value
+        for name, value in reference.items()
+        if name.startswith(prefix)
+    }
+    assert len(expected) == len(variables)
+    for path, gradient in zip(variables, gradients, strict=True):
+        row = table[path]
+        np.testing.assert_allclose(
+            tf.convert_to_tensor(gradient),
+            convert(expected[row.huggingface], row.kind),
+            atol=1e-5,
+            err_msg=path,
+        )
+
+
+@pytest.mark.parametrize("name", MODELS)
 def test_the_variants_differ_by_more_than_the_tolerance(reference, name):
     one, other = (expected_of(reference, name, variant) for variant in VARIANTS)
     for key, value in one.items():
@@ -88,13 +130,14 @@ def test_the_classifier_keeps_labels_and_all_segments(folder_of):
     assert config.type_vocab_size == 3
 
 
-def test_a_reference_model_is_written_back_to_the_bit(folder_of, tmp_path):
-    model = BertForSequenceClassification.from_pretrained(folder_of("classifier", "tanh"))
+@pytest.mark.parametrize("name", MODELS)
+def test_a_reference_model_is_written_back_to_the_bit(folder_of, tmp_path, name):
+    model = MODELS[name].from_pretrained(folder_of(name, "tanh"))
     model.save_pretrained(tmp_path / "back")
-    check_same_weights(BertForSequenceClassification.from_pretrained(tmp_path / "back"), model)
+    check_same_weights(MODELS[name].from_pretrained(tmp_path / "back"), model)
     from safetensors.numpy import load_file
 
-    original = load_file(FIXTURES / "tiny_reference" / "classifier" / "model.safetensors")
+    original = load_file(FIXTURES / "tiny_reference" / name / "model.safetensors")
     written = load_file(tmp_path / "back" / "model.safetensors")
     assert written.keys() == original.keys()
     for name, tensor in original.items():
