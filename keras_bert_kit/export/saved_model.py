@@ -111,11 +111,7 @@ def model_tokenizer(model: BertForSequenceClassification, max_length: int | None
             "The model must have a tokenizer. Load it with from_pretrained, or set "
             "model.tokenizer = BertTokenizer(...). Received: tokenizer=None"
         )
-    limit = model.config.max_position_embeddings
-    length = model.max_length if max_length is None else max_length
-    if length > limit:
-        raise ValueError(
-            f"max_length must be at most {limit}, the longest sequence that the model takes. "
-            f"Received: max_length={max_length}"
-        )
-    return model.tokenizer.in_graph(length)
+    if max_length is None:
+        max_length = model.max_length
+    model.check_length(max_length)
+    return model.tokenizer.in_graph(max_length)

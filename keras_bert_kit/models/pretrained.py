@@ -131,6 +131,22 @@ class PretrainedModel(keras.Model):
         known = self.tokenizer and self.tokenizer.model_max_length
         return min(known or limit, limit)
 
+    def check_length(self, max_length: int):
+        """Checks that the model takes sequences of a length.
+
+        Args:
+            max_length: Longest sequence in tokens, specials included.
+
+        Raises:
+            ValueError: It is more than the position table holds.
+        """
+        limit = self.config.max_position_embeddings
+        if max_length > limit:
+            raise ValueError(
+                f"max_length must be at most {limit}, the longest sequence that the model takes. "
+                f"Received: max_length={max_length}"
+            )
+
     def weights_by_path(self) -> dict[str, keras.Variable]:
         """Gives the model's weights by the path that the table of names uses."""
         return {weight_path(v.path, self.path): v for v in self.weights}

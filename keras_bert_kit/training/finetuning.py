@@ -123,12 +123,7 @@ def load_labelled_texts(
     Raises:
         ValueError: A label is none of the model's, or `max_length` is more than the model takes.
     """
-    limit = model.config.max_position_embeddings
-    if max_length > limit:
-        raise ValueError(
-            f"max_length must be at most {limit}, the longest sequence that the model takes. "
-            f"Received: max_length={max_length}"
-        )
+    model.check_length(max_length)
     labels = encode_labels(examples.labels, model.config.label_names, examples.path)
     texts = encode_texts(examples, model.tokenizer, max_length)
     return LabelledTexts(examples.path, texts, labels)
