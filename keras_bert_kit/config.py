@@ -13,6 +13,8 @@ from typing import Any
 #: "gelu_new" and "gelu_pytorch_tanh" are the tanh form of google-research/bert.
 ACTIVATIONS = ("gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu", "swish", "tanh")
 
+POSITION_EMBEDDING_TYPES = ("absolute", "sinusoidal")
+
 PROBLEM_TYPES = (
     "single_label_classification",
     "multi_label_classification",
@@ -23,7 +25,7 @@ PROBLEM_TYPES = (
 _HARMLESS = frozenset(
     """
     _name_or_path _num_labels architectures attn_implementation bos_token_id dtype eos_token_id
-    finetuning_task gradient_checkpointing language model_max_length model_type name_or_path
+    finetuning_task language model_max_length model_type name_or_path
     num_labels output_attentions output_hidden_states output_past return_dict sep_token_id
     task_specific_params tokenizer_class torch_dtype torchscript transformers_version use_cache
     directionality pooler_fc_size pooler_num_attention_heads pooler_num_fc_layers
@@ -39,10 +41,21 @@ _ONLY_WHEN: dict[str, tuple[Any, ...]] = {
     "embedding_size": (),
     "is_decoder": (False, None),
     "is_encoder_decoder": (False, None),
-    "position_embedding_type": ("absolute", None),
+    "position_embedding_type": (*POSITION_EMBEDDING_TYPES, None),
     "pruned_heads": ({}, None),
     "tie_word_embeddings": (True, None),
     "tie_encoder_decoder": (False, None),
+}
+
+# What `model_type` says of a BERT with sinusoidal or pre-norm layers: not "bert", for transformers
+# computes otherwise under that name.
+_OWN_MODEL_TYPE = "keras-bert-kit"
+
+# Fields that are left out of written files at these values, so that a plain BERT's file is plain.
+_USUAL = {
+    "position_embedding_type": "absolute",
+    "norm_first": False,
+    "gradient_checkpointing": False,
 }
 
 
@@ -70,6 +83,11 @@ class BertConfig:
         classifier_dropout: Dropout rate before a classifier; `None` means `hidden_dropout_prob`.
         id2label: Class names by index, for models with a classifier.
         problem_type: One of `PROBLEM_TYPES`, or `None` for single-label classification.
+        position_embedding_type: "absolute" for a learned position table, as BERT has it, or
+            "sinusoidal".
+        norm_first: Whether the encoder is pre-norm; BERT is not.
+        gradient_checkpointing: Whether training computes each block again in the backward pass, to
+            need less memory.
 
     Raises:
         ValueError: A field is out of its range.
@@ -96,6 +114,9 @@ class BertConfig:
         default_factory=lambda: {0: "LABEL_0", 1: "LABEL_1"}
     )
     problem_type: str | None = None
+    position_embedding_type: str = "absolute"
+    norm_first: bool = False
+    gradient_checkpointing: bool = False
 
     def __post_init__(self):
         for name in (
@@ -127,6 +148,12 @@ class BertConfig:
                 )
         _check_choice("hidden_act", self.hidden_act, ACTIVATIONS)
         _check_choice("problem_type", self.problem_type, (*PROBLEM_TYPES, None))
+        _check_choice(
+            "position_embedding_type", self.position_embedding_type, POSITION_EMBEDDING_TYPES
+        )
+        for name in ("norm_first", "gradient_checkpointing"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} must be True or False. Received: {getattr(self, name)!r}")
         labels = {int(index): str(name) for index, name in dict(self.id2label).items()}
         if sorted(labels) != list(range(len(labels))) or not labels:
             raise ValueError(
@@ -135,6 +162,12 @@ class BertConfig:
         if len(set(labels.values())) < len(labels):
             raise ValueError(f"Each label must have a name of its own. Received: {labels!r}")
         object.__setattr__(self, "id2label", dict(sorted(labels.items())))
+
+    @property
+    def model_type(self) -> str:
+        """What the config file calls the model; "bert" where transformers' BERT is the same."""
+        plain = self.position_embedding_type == "absolute" and not self.norm_first
+        return "bert" if plain else _OWN_MODEL_TYPE
 
     @property
     def num_labels(self) -> int:
@@ -163,17 +196,21 @@ class BertConfig:
                 the model computes and that is not honoured here.
         """
         values = dict(values)
-        model_type = values.get("model_type", "bert")
-        if model_type != "bert":
+        for key, usual in _USUAL.items():
+            if values.get(key) is None:
+                values[key] = usual
+        model_type = values.get("model_type")
+        if model_type not in ("bert", _OWN_MODEL_TYPE, None):
             raise ValueError(
                 f"The model must be a BERT. Received: model_type={model_type!r}. "
                 "Other architectures are not loaded, so that none is loaded half."
             )
         fields = {field.name for field in dataclasses.fields(cls)}
+        known = (fields | _HARMLESS | {"label2id"}) - _ONLY_WHEN.keys()
         refused = sorted(
             f"{key}={value!r}"
             for key, value in values.items()
-            if key not in fields | _HARMLESS | {"label2id"} and not _is_neutral(key, value)
+            if key not in known and not _is_neutral(key, value)
         )
         if refused:
             raise ValueError(
@@ -182,7 +219,15 @@ class BertConfig:
             )
         if values.get("id2label") is None:
             values["id2label"] = default_labels(values.get("num_labels") or 2)
-        return cls(**{key: value for key, value in values.items() if key in fields})
+        config = cls(**{key: value for key, value in values.items() if key in fields})
+        if model_type == "bert" and config.model_type != "bert":
+            raise ValueError(
+                "position_embedding_type='sinusoidal' and norm_first=True must stand in a config "
+                f"of model_type={_OWN_MODEL_TYPE!r}, for transformers' BERT has neither. "
+                f"Received: model_type={model_type!r}, norm_first={config.norm_first}, "
+                f"position_embedding_type={config.position_embedding_type!r}"
+            )
+        return config
 
     @classmethod
     def from_file(cls, path: str | Path) -> BertConfig:
@@ -213,10 +258,15 @@ class BertConfig:
             raise ValueError(f"{path}: {error}") from error
 
     def to_dict(self) -> dict[str, Any]:
-        """Gives the content of Hugging Face's `config.json`, without `architectures`."""
+        """Gives the content of Hugging Face's `config.json`, without `architectures`.
+
+        `position_embedding_type`, `norm_first` and `gradient_checkpointing` are in it where they
+        are not what BERT usually has.
+        """
         values = dataclasses.asdict(self)
         values["id2label"] = {str(index): name for index, name in self.id2label.items()}
-        return {"model_type": "bert", **values, "label2id": self.label2id}
+        values = {k: v for k, v in values.items() if k not in _USUAL or v != _USUAL[k]}
+        return {"model_type": self.model_type, **values, "label2id": self.label2id}
 
 
 def default_labels(num_labels: int) -> dict[int, str]:

@@ -23,6 +23,9 @@ CHANGED = {
     "classifier_dropout": 0.4,
     "id2label": {0: "bad", 1: "so-so", 2: "good"},
     "problem_type": "multi_label_classification",
+    "position_embedding_type": "sinusoidal",
+    "norm_first": True,
+    "gradient_checkpointing": True,
 }
 # What transformers 4 and 5 wrote for a fine-tuned classifier, without the sizes.
 HUGGING_FACE = {
@@ -106,6 +109,7 @@ def test_harmless_keys_of_real_files_are_passed_over(foreign):
     ("key", "value"),
     [
         ("position_embedding_type", "relative_key"),
+        ("position_embedding_type", "rotary"),
         ("is_decoder", True),
         ("add_cross_attention", True),
         ("chunk_size_feed_forward", 64),
@@ -129,6 +133,38 @@ def test_every_refused_key_is_named_at_once():
 def test_another_model_is_refused():
     with pytest.raises(ValueError, match="model_type='roberta'"):
         BertConfig.from_dict({**CHANGED, "model_type": "roberta"})
+
+
+OURS = {"position_embedding_type": "sinusoidal", "norm_first": True}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_model_that_transformers_computes_otherwise_has_another_type(name):
+    config = BertConfig(**{name: OURS[name]})
+    values = config.to_dict()
+    assert (values["model_type"], values[name]) == ("keras-bert-kit", OURS[name])
+    assert BertConfig.from_dict(values) == config
+    with pytest.raises(ValueError, match="must stand in a config of model_type='keras-bert-kit'"):
+        BertConfig.from_dict({**values, "model_type": "bert"})
+
+
+def test_the_file_of_a_plain_bert_holds_no_key_of_ours():
+    values = BertConfig().to_dict()
+    assert values["model_type"] == "bert"
+    assert not values.keys() & {*OURS, "gradient_checkpointing"}
+    with_recomputation = BertConfig(gradient_checkpointing=True).to_dict()
+    assert with_recomputation == {**values, "gradient_checkpointing": True}
+
+
+@pytest.mark.parametrize("name", [*OURS, "gradient_checkpointing"])
+def test_none_in_a_file_means_what_bert_usually_has(name):
+    assert BertConfig.from_dict({"model_type": "bert", name: None}) == BertConfig()
+
+
+@pytest.mark.parametrize("name", ["norm_first", "gradient_checkpointing"])
+def test_a_switch_is_true_or_false(name):
+    with pytest.raises(ValueError, match=f"{name} must be True or False. Received: 'yes'"):
+        BertConfig(**{name: "yes"})
 
 
 SIZES = [
@@ -171,7 +207,7 @@ def test_heads_must_divide_the_hidden_size():
         BertConfig(**{**CHANGED, "num_attention_heads": 3})
 
 
-@pytest.mark.parametrize("name", ["hidden_act", "problem_type"])
+@pytest.mark.parametrize("name", ["hidden_act", "problem_type", "position_embedding_type"])
 def test_a_choice_must_be_known(name):
     with pytest.raises(ValueError, match=f"{name} must be one of .*'other'"):
         BertConfig(**{**CHANGED, name: "other"})

@@ -41,6 +41,7 @@ def read(preset: str | Path) -> tuple[BertConfig, dict[str, np.ndarray], dict[st
     weights = {
         row.path: _reshape(found[row.keras_hub], row.path, config)
         for row in rows(ENCODER, config.num_hidden_layers)
+        if row.keras_hub
     }
     return (
         config,

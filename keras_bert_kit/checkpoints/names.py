@@ -14,7 +14,8 @@ class Row(NamedTuple):
     Attributes:
         path: Path below the encoder or below the model, as `weight_path` gives it.
         huggingface: Tensor name in `model.safetensors`, without the `bert.` prefix.
-        keras_hub: Variable path in KerasHub's `BertBackbone`; heads are not read from there.
+        keras_hub: Variable path in KerasHub's `BertBackbone`; empty for what it does not have, and
+            heads are not read from there.
         kind: "plain" (stored alike) or "kernel" (Hugging Face stores [out, in]).
     """
 
@@ -86,6 +87,9 @@ ENCODER: tuple[Row, ...] = (
     *_norm(
         f"{_BLOCK}/output_layer_norm", f"{_HF}.output.LayerNorm", f"{_HUB}/feedforward_layer_norm"
     ),
+    # Of pre-norm encoders alone; transformers' BERT has none.
+    Row("encoder/final_layer_norm/gamma", "encoder.LayerNorm.weight", ""),
+    Row("encoder/final_layer_norm/beta", "encoder.LayerNorm.bias", ""),
     *_dense("pooler/dense", "pooler.dense", "pooled_dense"),
 )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import keras
 from keras import ops
 
+from keras_bert_kit.layers.checks import check_mask, check_rate
+
 # Added to the score of a masked key. Finite, so that a row with no key left stays a number, and
 # far below any score in float32 and bfloat16; float16 ends at 65504.
 MASKED = -1e9
@@ -32,8 +34,9 @@ class MultiHeadSelfAttention(keras.layers.Layer):
         probabilities (B, N, S, S).
 
     Raises:
-        ValueError: `hidden_size` is not divisible by `num_attention_heads`, or the mask has
-            another rank than 2 or 3.
+        TypeError: The mask is neither of an integer dtype nor bool.
+        ValueError: `hidden_size` is not divisible by `num_attention_heads`, the dropout rate is
+            not at least 0 and below 1, or the mask has another rank than 2 or 3.
 
     Example:
         >>> layer = MultiHeadSelfAttention(hidden_size=8, num_attention_heads=2)
@@ -59,6 +62,7 @@ class MultiHeadSelfAttention(keras.layers.Layer):
                 "hidden_size must be divisible by num_attention_heads. Received: "
                 f"hidden_size={hidden_size}, num_attention_heads={num_attention_heads}"
             )
+        check_rate("attention_probs_dropout_prob", attention_probs_dropout_prob)
         self.hidden_size = hidden_size
         self.num_attention_heads = num_attention_heads
         self.attention_probs_dropout_prob = attention_probs_dropout_prob
@@ -134,16 +138,13 @@ def attention_bias(attention_mask, dtype):
         Tensor (B, 1, 1, S) or (B, 1, S, S) of `dtype`, 0 where a key may be seen.
 
     Raises:
+        TypeError: The mask is neither of an integer dtype nor bool.
         ValueError: The mask has another rank.
     """
-    mask = ops.cast(ops.convert_to_tensor(attention_mask), "bool")
-    rank = len(mask.shape)
-    if rank not in (2, 3):
-        raise ValueError(
-            "attention_mask must have the shape (batch, sequence) or (batch, sequence, sequence). "
-            f"Received: shape={tuple(mask.shape)}"
-        )
-    for _ in range(4 - rank):
+    attention_mask = ops.convert_to_tensor(attention_mask)
+    check_mask(attention_mask)
+    mask = ops.cast(attention_mask, "bool")
+    for _ in range(4 - len(mask.shape)):
         mask = ops.expand_dims(mask, 1)
     masked = MASKED_FLOAT16 if dtype == "float16" else MASKED
     return (1.0 - ops.cast(mask, dtype)) * masked

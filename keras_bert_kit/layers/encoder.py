@@ -6,11 +6,15 @@ import keras
 
 from keras_bert_kit.layers.activations import activation
 from keras_bert_kit.layers.attention import MultiHeadSelfAttention
+from keras_bert_kit.layers.checks import check_rate
+from keras_bert_kit.layers.recomputation import recompute
 
 
 @keras.saving.register_keras_serializable("keras_bert_kit")
 class TransformerEncoderBlock(keras.layers.Layer):
-    """Self-attention and feed-forward, each followed by add and norm (post-norm, as BERT).
+    """Self-attention and feed-forward, each with dropout, a residual sum and a normalisation.
+
+    BERT normalises the sum, norm(x + f(x)); with `norm_first` it is x + f(norm(x)).
 
     Args:
         hidden_size: Width of the hidden states (H).
@@ -21,6 +25,7 @@ class TransformerEncoderBlock(keras.layers.Layer):
         attention_probs_dropout_prob: Dropout rate of the attention probabilities.
         layer_norm_eps: Epsilon of the two layer normalisations.
         initializer_range: Standard deviation of the kernels' truncated normal initialiser.
+        norm_first: Whether each part's input is normalised, and not the sum (pre-norm).
 
     Call arguments:
         hidden_states: float tensor (B, S, H).
@@ -31,8 +36,9 @@ class TransformerEncoderBlock(keras.layers.Layer):
         float tensor (B, S, H), or a pair with the attention probabilities.
 
     Raises:
-        ValueError: `hidden_size` is not divisible by `num_attention_heads`, or `hidden_act` is
-            not known.
+        TypeError: The mask is neither of an integer dtype nor bool.
+        ValueError: `hidden_size` is not divisible by `num_attention_heads`, `hidden_act` is not
+            known, or a dropout rate is not at least 0 and below 1.
 
     Example:
         >>> block = TransformerEncoderBlock(8, num_attention_heads=2, intermediate_size=16)
@@ -40,7 +46,9 @@ class TransformerEncoderBlock(keras.layers.Layer):
         TensorShape([1, 5, 8])
 
     Reference:
-        Vaswani et al. 2017, section 3.1 (https://arxiv.org/abs/1706.03762).
+        Vaswani et al. 2017, section 3.1 (https://arxiv.org/abs/1706.03762); for `norm_first` Xiong
+        et al. 2020, On Layer Normalization in the Transformer Architecture
+        (https://arxiv.org/abs/2002.04745).
     """
 
     def __init__(
@@ -53,9 +61,11 @@ class TransformerEncoderBlock(keras.layers.Layer):
         attention_probs_dropout_prob=0.1,
         layer_norm_eps=1e-12,
         initializer_range=0.02,
+        norm_first=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
+        check_rate("hidden_dropout_prob", hidden_dropout_prob)
         self.hidden_size = hidden_size
         self.num_attention_heads = num_attention_heads
         self.intermediate_size = intermediate_size
@@ -64,6 +74,7 @@ class TransformerEncoderBlock(keras.layers.Layer):
         self.attention_probs_dropout_prob = attention_probs_dropout_prob
         self.layer_norm_eps = layer_norm_eps
         self.initializer_range = initializer_range
+        self.norm_first = norm_first
         self.attention = MultiHeadSelfAttention(
             hidden_size=hidden_size,
             num_attention_heads=num_attention_heads,
@@ -97,17 +108,34 @@ class TransformerEncoderBlock(keras.layers.Layer):
     ):
         """Runs the block; see the class."""
         attended, probabilities = self.attention(
-            hidden_states,
+            self.attention_layer_norm(hidden_states) if self.norm_first else hidden_states,
             attention_mask=attention_mask,
             return_attention_scores=True,
             training=training,
         )
-        attended = self.dropout(attended, training=training)
-        hidden_states = self.attention_layer_norm(hidden_states + attended)
-        fed = self.output_dense(self.intermediate_dense(hidden_states))
-        fed = self.dropout(fed, training=training)
-        hidden_states = self.output_layer_norm(hidden_states + fed)
+        hidden_states = hidden_states + self.dropout(attended, training=training)
+        if not self.norm_first:
+            hidden_states = self.attention_layer_norm(hidden_states)
+        fed = self.output_layer_norm(hidden_states) if self.norm_first else hidden_states
+        fed = self.output_dense(self.intermediate_dense(fed))
+        hidden_states = hidden_states + self.dropout(fed, training=training)
+        if not self.norm_first:
+            hidden_states = self.output_layer_norm(hidden_states)
         return (hidden_states, probabilities) if return_attention_scores else hidden_states
+
+    def call_and_recompute(self, hidden_states, attention_mask=None):
+        """Calls the block in training, without keeping its activations for the backward pass.
+
+        Args:
+            hidden_states: float tensor (B, S, H).
+            attention_mask: int or bool tensor (B, S) or (B, S, S).
+
+        Returns:
+            float tensor (B, S, H), that of a call with `training=True`.
+        """
+        # A call draws one seed for the probabilities and one after each of the two parts.
+        draws = {self.attention.dropout: 1, self.dropout: 2}
+        return recompute(self, hidden_states, draws, attention_mask=attention_mask, training=True)
 
     def get_config(self):
         """Gives the constructor's arguments."""
@@ -121,6 +149,7 @@ class TransformerEncoderBlock(keras.layers.Layer):
             "attention_probs_dropout_prob": self.attention_probs_dropout_prob,
             "layer_norm_eps": self.layer_norm_eps,
             "initializer_range": self.initializer_range,
+            "norm_first": self.norm_first,
         }
 
     def _dense(self, units, name, **kwargs):
@@ -143,13 +172,17 @@ class TransformerEncoder(keras.layers.Layer):
     """A stack of `TransformerEncoderBlock`s.
 
     Args:
-        num_hidden_layers: Number of blocks (L); the other arguments are those of a block.
+        num_hidden_layers: Number of blocks (L); the arguments not named here are those of a block.
+        norm_first: Whether the blocks are pre-norm; a last normalisation then follows them.
+        gradient_checkpointing: Whether training keeps what goes into each block alone, and
+            computes the block again in the backward pass: the same gradients with less memory and
+            one more forward pass. A call with `output_attentions` keeps everything.
 
     Call arguments:
         hidden_states: float tensor (B, S, H).
         attention_mask: int or bool tensor (B, S) or (B, S, S), nonzero where a key may be seen.
         output_hidden_states: Whether to return what goes into the first block and comes out of
-            each.
+            each; with `norm_first` the last of them is normalised.
         output_attentions: Whether to return the attention probabilities of each block.
 
     Returns:
@@ -165,7 +198,9 @@ class TransformerEncoder(keras.layers.Layer):
         TensorShape([1, 5, 8])
 
     Reference:
-        Vaswani et al. 2017, section 3.1 (https://arxiv.org/abs/1706.03762).
+        Vaswani et al. 2017, section 3.1 (https://arxiv.org/abs/1706.03762); for `norm_first` Xiong
+        et al. 2020 (https://arxiv.org/abs/2002.04745); for `gradient_checkpointing` Chen et al.
+        2016 (https://arxiv.org/abs/1604.06174).
     """
 
     def __init__(
@@ -179,10 +214,13 @@ class TransformerEncoder(keras.layers.Layer):
         attention_probs_dropout_prob=0.1,
         layer_norm_eps=1e-12,
         initializer_range=0.02,
+        norm_first=False,
+        gradient_checkpointing=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.num_hidden_layers = num_hidden_layers
+        self.gradient_checkpointing = gradient_checkpointing
         self.block_arguments = {
             "hidden_size": hidden_size,
             "num_attention_heads": num_attention_heads,
@@ -192,6 +230,7 @@ class TransformerEncoder(keras.layers.Layer):
             "attention_probs_dropout_prob": attention_probs_dropout_prob,
             "layer_norm_eps": layer_norm_eps,
             "initializer_range": initializer_range,
+            "norm_first": norm_first,
         }
         self.blocks = [
             TransformerEncoderBlock(
@@ -199,11 +238,19 @@ class TransformerEncoder(keras.layers.Layer):
             )
             for index in range(num_hidden_layers)
         ]
+        self.final_layer_norm = None
+        if norm_first:
+            self.final_layer_norm = keras.layers.LayerNormalization(
+                epsilon=layer_norm_eps, dtype=self.dtype_policy, name="final_layer_norm"
+            )
 
     def build(self, input_shape):
         """Makes the blocks' weights for hidden states of shape (B, S, H)."""
+        hidden = (None, None, self.block_arguments["hidden_size"])
         for block in self.blocks:
-            block.build((None, None, self.block_arguments["hidden_size"]))
+            block.build(hidden)
+        if self.final_layer_norm is not None:
+            self.final_layer_norm.build(hidden)
         self.built = True
 
     def call(
@@ -215,16 +262,23 @@ class TransformerEncoder(keras.layers.Layer):
         training=None,
     ):
         """Runs the blocks in turn; see the class."""
+        recomputed = self.gradient_checkpointing and training and not output_attentions
         all_hidden_states, all_attentions = [hidden_states], []
         for block in self.blocks:
-            hidden_states, probabilities = block(
-                hidden_states,
-                attention_mask=attention_mask,
-                return_attention_scores=True,
-                training=training,
-            )
+            if recomputed:
+                hidden_states = block.call_and_recompute(hidden_states, attention_mask)
+            else:
+                hidden_states, probabilities = block(
+                    hidden_states,
+                    attention_mask=attention_mask,
+                    return_attention_scores=True,
+                    training=training,
+                )
+                all_attentions.append(probabilities)
             all_hidden_states.append(hidden_states)
-            all_attentions.append(probabilities)
+        if self.final_layer_norm is not None:
+            hidden_states = self.final_layer_norm(hidden_states)
+            all_hidden_states[-1] = hidden_states
         if not (output_hidden_states or output_attentions):
             return hidden_states
         outputs = {"last_hidden_state": hidden_states}
@@ -240,4 +294,5 @@ class TransformerEncoder(keras.layers.Layer):
             **super().get_config(),
             "num_hidden_layers": self.num_hidden_layers,
             **self.block_arguments,
+            "gradient_checkpointing": self.gradient_checkpointing,
         }

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_bert_kit.layers.activations import activation
+from keras_bert_kit.layers.checks import check_rate
 
 
 @keras.saving.register_keras_serializable("keras_bert_kit")
@@ -81,6 +82,9 @@ class ClassificationHead(keras.layers.Layer):
     Returns:
         float32 tensor (B, C) or (B, S, C).
 
+    Raises:
+        ValueError: The dropout rate is not at least 0 and below 1.
+
     Example:
         >>> ClassificationHead(3)(keras.ops.ones((2, 8))).shape
         TensorShape([2, 3])
@@ -91,6 +95,7 @@ class ClassificationHead(keras.layers.Layer):
 
     def __init__(self, num_labels, dropout=0.1, initializer_range=0.02, **kwargs):
         super().__init__(**kwargs)
+        check_rate("dropout", dropout)
         self.num_labels = num_labels
         self.initializer_range = initializer_range
         self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")

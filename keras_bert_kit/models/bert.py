@@ -18,10 +18,12 @@ class BertModel(PretrainedModel):
         add_pooling_layer: Whether to compute `pooler_output`.
 
     Call arguments:
-        input_ids: int tensor (B, S); or a dict with the three inputs.
+        input_ids: int tensor (B, S); or a dict with the inputs.
         token_type_ids: int tensor (B, S), segment ids; `None` means 0.
         attention_mask: int or bool tensor (B, S) or (B, S, S), nonzero where a token may be seen;
             `None` sees everything.
+        position_ids: int tensor (B, S), positions in the sequence; `None` counts from 0. Texts
+            packed into one row start again at 0.
         output_hidden_states: Whether to return all hidden states.
         output_attentions: Whether to return the attention probabilities.
 
@@ -47,6 +49,7 @@ class BertModel(PretrainedModel):
             hidden_dropout_prob=config.hidden_dropout_prob,
             layer_norm_eps=config.layer_norm_eps,
             initializer_range=config.initializer_range,
+            position_embedding_type=config.position_embedding_type,
             dtype=self.dtype_policy,
             name="embeddings",
         )
@@ -60,6 +63,8 @@ class BertModel(PretrainedModel):
             attention_probs_dropout_prob=config.attention_probs_dropout_prob,
             layer_norm_eps=config.layer_norm_eps,
             initializer_range=config.initializer_range,
+            norm_first=config.norm_first,
+            gradient_checkpointing=config.gradient_checkpointing,
             dtype=self.dtype_policy,
             name="encoder",
         )
@@ -87,15 +92,21 @@ class BertModel(PretrainedModel):
         input_ids,
         token_type_ids=None,
         attention_mask=None,
+        position_ids=None,
         output_hidden_states=False,
         output_attentions=False,
         training=None,
     ):
         """Encodes; see the class."""
-        input_ids, token_type_ids, attention_mask = unpack_inputs(
-            input_ids, token_type_ids=token_type_ids, attention_mask=attention_mask
+        input_ids, token_type_ids, attention_mask, position_ids = unpack_inputs(
+            input_ids,
+            token_type_ids=token_type_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
         )
-        hidden_states = self.embeddings(input_ids, token_type_ids, training=training)
+        hidden_states = self.embeddings(
+            input_ids, token_type_ids, position_ids=position_ids, training=training
+        )
         outputs = self.encoder(
             hidden_states,
             attention_mask=attention_mask,
@@ -112,7 +123,10 @@ class BertModel(PretrainedModel):
     @property
     def token_table(self):
         """The token embeddings (V, H), which a masked-LM head predicts with."""
-        return self.embeddings.word_embeddings.embeddings
+        table = self.embeddings.word_embeddings
+        if table.quantization_mode is None:
+            return table.embeddings
+        return table(keras.ops.arange(table.input_dim))  # the layer knows the scales
 
     def get_config(self):
         """Gives what `.keras` files keep of the model."""

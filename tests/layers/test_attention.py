@@ -68,7 +68,7 @@ def test_padded_keys_get_no_attention_and_have_no_influence(attention):
 def test_masks_that_mean_the_same_give_the_same(attention):
     expected = attention(STATES, attention_mask=MASK)
     for mask in (MASK, np.tile(MASK[:, None], (1, S, 1))):
-        for dtype in ("int32", "int64", "bool", "float32"):
+        for dtype in ("int32", "int64", "uint8", "bool"):
             actual = attention(STATES, attention_mask=mask.astype(dtype))
             np.testing.assert_array_equal(actual, expected, err_msg=f"{dtype} {mask.shape}")
     ones = np.ones((B, S), "int32")
@@ -95,3 +95,12 @@ def test_a_mask_of_another_rank_is_refused_with_its_shape(attention, shape):
 def test_any_number_but_zero_in_a_mask_means_seen(attention):
     expected = attention(STATES, attention_mask=MASK)
     np.testing.assert_array_equal(attention(STATES, attention_mask=MASK * -2), expected)
+
+
+@pytest.mark.parametrize("mask", [np.ones((B, S), "float32"), np.full((B, S), "1")])
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_a_mask_of_another_dtype_is_refused_with_its_dtype(mask, policy):
+    layer = MultiHeadSelfAttention(**ATTENTION, dtype=policy)
+    with pytest.raises(TypeError, match="attention_mask must have an integer or bool dtype") as e:
+        layer(STATES, attention_mask=mask)
+    assert "Received: dtype=" in str(e.value)

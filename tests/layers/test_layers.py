@@ -1,4 +1,5 @@
 import doctest
+import math
 import sys
 
 import keras
@@ -10,6 +11,7 @@ from checks import (
     check_config,
     check_copy,
     check_dtype,
+    check_eager_graph_and_symbolic,
     check_gradients,
     check_layer,
     check_same,
@@ -27,6 +29,7 @@ from keras_bert_kit.layers import (
     TransformerEncoder,
     TransformerEncoderBlock,
 )
+from keras_bert_kit.layers.embeddings import sinusoids
 
 B, S, H, N, I = 13, 7, 20, 5, 37  # noqa: E741, the letters of the field
 random = np.random.default_rng(11)
@@ -42,6 +45,7 @@ BLOCK = {
     "attention_probs_dropout_prob": 0.3,
     "layer_norm_eps": 1e-5,
     "initializer_range": 0.3,
+    "norm_first": True,
 }
 ATTENTION = {k: BLOCK[k] for k in ("hidden_size", "num_attention_heads", "initializer_range")}
 EMBEDDINGS = {
@@ -53,8 +57,10 @@ EMBEDDINGS = {
     "layer_norm_eps": 1e-5,
     "initializer_range": 0.3,
 }
+SINUSOIDAL = {"position_embedding_type": "sinusoidal"}
 IDS = random.integers(0, 31, (B, S)).astype("int32")
 TYPES = random.integers(0, 3, (B, S)).astype("int32")
+PLACES = random.integers(0, 9, (B, S)).astype("int32")
 
 
 @pytest.mark.parametrize("mask", [MASK, MASK.astype(bool), np.tile(MASK[:, None], (1, S, 1))])
@@ -65,17 +71,27 @@ def test_attention_is_a_keras_layer(mask):
 
 
 def test_embeddings_are_a_keras_layer():
-    inputs = {"input_ids": IDS, "token_type_ids": TYPES}
-    check_layer(BertEmbeddings, inputs, (B, S, H), **EMBEDDINGS)
+    inputs = {"input_ids": IDS, "token_type_ids": TYPES, "position_ids": PLACES}
+    for given in (inputs, {name: inputs[name] for name in ("input_ids", "token_type_ids")}):
+        check_layer(BertEmbeddings, given, (B, S, H), **EMBEDDINGS, **SINUSOIDAL)
+    learned = BertEmbeddings(**EMBEDDINGS)
+    check_eager_graph_and_symbolic(learned, inputs, (B, S, H))
+    check_gradients(learned, inputs)
 
 
 @pytest.mark.parametrize(
     ("layer_class", "more"),
-    [(TransformerEncoderBlock, {}), (TransformerEncoder, {"num_hidden_layers": 3})],
+    [
+        (TransformerEncoderBlock, {}),
+        (TransformerEncoder, {"num_hidden_layers": 3, "gradient_checkpointing": True}),
+    ],
 )
 def test_the_encoder_and_its_block_are_keras_layers(layer_class, more):
     inputs = {"hidden_states": STATES, "attention_mask": MASK}
     check_layer(layer_class, inputs, (B, S, H), **BLOCK, **more)
+    usual = {**BLOCK, **more, "norm_first": False}
+    check_gradients(layer_class(**usual), inputs)
+    check_eager_graph_and_symbolic(layer_class(**usual), inputs, (B, S, H))
 
 
 def test_the_pooler_is_a_keras_layer():
@@ -153,6 +169,58 @@ def test_embeddings_are_the_normalised_sum_of_three_tables():
     np.testing.assert_array_equal(layer(IDS), layer(IDS, np.zeros_like(IDS)))
 
 
+def test_sinusoidal_positions_equal_the_formula_and_are_no_weight():
+    table = sinusoids(9, 7)  # an odd width ends with a sine
+    for position in range(9):
+        for j in range(4):
+            angle = position / 10000 ** (2 * j / 7)
+            assert table[position, 2 * j] == pytest.approx(math.sin(angle), abs=1e-7)
+            if 2 * j + 1 < 7:
+                assert table[position, 2 * j + 1] == pytest.approx(math.cos(angle), abs=1e-7)
+    layer = BertEmbeddings(**EMBEDDINGS, **SINUSOIDAL)
+    layer(IDS)
+    randomise(layer)
+    words, types, gamma, beta = (w.numpy() for w in layer.weights)
+    total = words[IDS] + sinusoids(9, H)[:S] + types[TYPES]
+    middle, variance = total.mean(-1, keepdims=True), total.var(-1, keepdims=True)
+    expected = (total - middle) / np.sqrt(variance + 1e-5) * gamma + beta
+    np.testing.assert_allclose(layer(IDS, TYPES), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["absolute", "sinusoidal"])
+def test_position_ids_choose_rows_of_the_position_table(kind):
+    layer = BertEmbeddings(**EMBEDDINGS, position_embedding_type=kind)
+    counted = layer(IDS, TYPES)
+    rows = np.tile(np.arange(S, dtype="int32"), (B, 1))
+    np.testing.assert_allclose(layer(IDS, TYPES, position_ids=rows), counted, atol=1e-5)
+    turned = layer(IDS[:, ::-1], TYPES[:, ::-1], position_ids=rows[:, ::-1])
+    np.testing.assert_allclose(turned[:, ::-1], counted, atol=1e-5)
+    packed = np.tile(IDS, (1, 2))  # 14 tokens, where the table has 9 rows
+    twice = layer(packed, np.tile(TYPES, (1, 2)), position_ids=np.tile(rows, (1, 2)))
+    np.testing.assert_allclose(twice[:, S:], counted, atol=1e-5)
+
+
+def test_a_pre_norm_block_adds_what_its_parts_make_of_the_normalised_states():
+    layer = TransformerEncoder(**BLOCK, num_hidden_layers=2)
+    layer(STATES)
+    randomise(layer)
+
+    def norm(x, weights):
+        middle, variance = x.mean(-1, keepdims=True), x.var(-1, keepdims=True)
+        return (x - middle) / np.sqrt(
+            variance + 1e-5
+        ) * weights.gamma.numpy() + weights.beta.numpy()
+
+    expected = STATES.astype("float64")
+    for block in layer.blocks:
+        normed = norm(expected, block.attention_layer_norm).astype("float32")
+        expected = expected + block.attention(normed, attention_mask=MASK).numpy()
+        normed = norm(expected, block.output_layer_norm).astype("float32")
+        expected = expected + block.output_dense(block.intermediate_dense(normed)).numpy()
+    expected = norm(expected, layer.final_layer_norm)
+    np.testing.assert_allclose(layer(STATES, attention_mask=MASK), expected, atol=1e-4)
+
+
 def test_a_sequence_longer_than_the_position_table_is_refused():
     layer = BertEmbeddings(**EMBEDDINGS)
     assert layer(np.ones((1, 9), "int32")).shape == (1, 9, H)
@@ -169,8 +237,9 @@ def test_the_example_of_the_docstring_runs(layer_class):
     assert doctest.DocTestRunner().run(example).failed == 0
 
 
-def test_the_encoder_returns_every_state_and_attention_when_asked():
-    layer = TransformerEncoder(**BLOCK, num_hidden_layers=3)
+@pytest.mark.parametrize("norm_first", [False, True])
+def test_the_encoder_returns_every_state_and_attention_when_asked(norm_first):
+    layer = TransformerEncoder(**{**BLOCK, "norm_first": norm_first}, num_hidden_layers=3)
     last = call(layer, {"hidden_states": STATES, "attention_mask": MASK})
     outputs = layer(STATES, attention_mask=MASK, output_hidden_states=True, output_attentions=True)
     states, attentions = outputs["hidden_states"], outputs["attentions"]
@@ -181,6 +250,8 @@ def test_the_encoder_returns_every_state_and_attention_when_asked():
     state, probabilities = STATES, None
     for block, after, attended in zip(layer.blocks, states[1:], attentions, strict=True):
         state, probabilities = block(state, attention_mask=MASK, return_attention_scores=True)
+        if norm_first and block is layer.blocks[-1]:
+            state = layer.final_layer_norm(state)
         check_same((state, probabilities), (after, attended))
     assert probabilities.shape == (B, N, S, S)
     assert layer(STATES, output_attentions=True).keys() == {"last_hidden_state", "attentions"}
