@@ -1,15 +1,20 @@
-"""AdamW with BERT's recipe: decay exclusions, warm-up and linear decay, gradient clipping."""
+"""AdamW and LAMB with BERT's recipe: decay exclusions, warm-up, linear decay, layer-wise rates."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 #: Names of the variables that BERT's recipe does not decay: biases and layer normalisations.
 NOT_DECAYED = ("bias", "gamma", "beta")
+
+_BLOCK = re.compile(r"(?:^|/)block_(\d+)/")
+_EMBEDDINGS = re.compile(r"(?:^|/)embeddings/")
 
 
 @keras.saving.register_keras_serializable("keras_bert_kit")
@@ -17,34 +22,50 @@ class LinearWarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
     """A learning rate that rises from 0 in a straight line, then falls to 0 in another.
 
     As Hugging Face's linear schedule: the peak is reached after the warm-up and the decay counts
-    from there. (google-research/bert counts the decay from step 0, so that its rate after the
-    warm-up is lower by the share of the warm-up.)
+    from there. google-research/bert counts the decay from step 0 and lets the warm-up take the
+    place of its start, so that the rate after the warm-up is
+    `peak * (1 - warmup_steps / total_steps)` and the peak is never reached; `from_start` does so.
 
     Args:
         peak: The highest learning rate.
         total_steps: Steps until the rate is 0 again.
         warmup_steps: Steps until the peak.
+        from_start: Whether the decay counts from step 0.
+        batches_per_step: The optimizer's `gradient_accumulation_steps`: with it, Keras asks for
+            the rate of a batch, not of an update.
 
     Raises:
-        ValueError: The warm-up is longer than the whole.
+        ValueError: The warm-up is longer than the whole, or a number is out of its range.
     """
 
-    def __init__(self, peak: float, total_steps: int, warmup_steps: int):
+    def __init__(
+        self,
+        peak: float,
+        total_steps: int,
+        warmup_steps: int,
+        from_start: bool = False,
+        batches_per_step: int = 1,
+    ):
         super().__init__()
         if not 0 <= warmup_steps <= total_steps or total_steps < 1:
             raise ValueError(
                 "warmup_steps must lie between 0 and total_steps, and total_steps be at least 1. "
                 f"Received: warmup_steps={warmup_steps}, total_steps={total_steps}"
             )
+        if batches_per_step < 1:
+            raise ValueError(f"batches_per_step must be at least 1. Received: {batches_per_step}")
         self.peak = peak
         self.total_steps = total_steps
         self.warmup_steps = warmup_steps
+        self.from_start = from_start
+        self.batches_per_step = batches_per_step
 
     def __call__(self, step):
-        """Gives the learning rate of a step, counted from 0."""
-        step = ops.cast(step, "float32")
+        """Gives the learning rate of a step, or of a batch of it, counted from 0."""
+        step = ops.cast(step // self.batches_per_step, "float32")
         rising = step / max(self.warmup_steps, 1)
-        falling = (self.total_steps - step) / max(self.total_steps - self.warmup_steps, 1)
+        start = 0 if self.from_start else self.warmup_steps
+        falling = (self.total_steps - step) / max(self.total_steps - start, 1)
         share = ops.where(step < self.warmup_steps, rising, ops.maximum(falling, 0.0))
         return self.peak * share
 
@@ -54,33 +75,184 @@ class LinearWarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
             "peak": self.peak,
             "total_steps": self.total_steps,
             "warmup_steps": self.warmup_steps,
+            "from_start": self.from_start,
+            "batches_per_step": self.batches_per_step,
         }
 
 
 @keras.saving.register_keras_serializable("keras_bert_kit")
 class BertAdamW(keras.optimizers.AdamW):
-    """Keras' AdamW that leaves biases and layer normalisations undecayed, also after loading.
+    """AdamW that leaves biases and layer normalisations undecayed, with layer-wise rates.
 
-    Keras keeps `exclude_from_weight_decay` out of the config, so that a loaded AdamW decays
-    everything; this one does not. As in Keras and in google-research/bert, epsilon is added before
-    the bias correction, where PyTorch adds it after.
+    A step takes `rate * (mean / (sqrt(square) + epsilon) + weight_decay * variable)` from each
+    variable, where `mean` and `square` are Adam's bias-corrected moments. As in Keras, epsilon is
+    added before the bias correction, where PyTorch adds it after. Keras keeps
+    `exclude_from_weight_decay` out of the config, so that a loaded AdamW decays everything; this
+    one does not.
+
+    With `layer_decay`, the layers of a model of L blocks learn at these shares of the rate:
+    heads and pooler 1, block i `layer_decay ** (L - i)`, hence the last block `layer_decay`, and
+    the embeddings `layer_decay ** (L + 1)`. So does the code of BEiT; ELECTRA's counts one more
+    for the blocks and the embeddings. Weight decay shrinks with the rate.
 
     Args:
-        not_decayed: Variables whose name holds one of these are not decayed.
+        not_decayed: Variables whose name holds one of these are not decayed. The name is the last
+            part of the path, such as "kernel".
+        bias_correction: Whether the moments are corrected for their start at 0.
+            google-research/bert does not correct them.
+        layer_decay: What the rate is multiplied by at each step down from the heads, in (0, 1];
+            `None` gives all layers the same rate. The blocks are those of the variables that the
+            optimizer is built with.
         **kwargs: The arguments of `keras.optimizers.AdamW`.
 
+    Raises:
+        ValueError: `layer_decay` is out of its range, or, when built with it, there are no blocks.
+
     Reference:
-        Loshchilov and Hutter 2017 (https://arxiv.org/abs/1711.05101).
+        Loshchilov and Hutter 2017 (https://arxiv.org/abs/1711.05101); for layer-wise rates, Sun et
+        al. 2019 (https://arxiv.org/abs/1905.05583), Clark et al. 2020, ELECTRA
+        (https://arxiv.org/abs/2003.10555), and Bao et al. 2021, BEiT
+        (https://arxiv.org/abs/2106.08254).
     """
 
-    def __init__(self, *args: Any, not_decayed: Sequence[str] = NOT_DECAYED, **kwargs: Any):
+    def __init__(
+        self,
+        *args: Any,
+        not_decayed: Sequence[str] = NOT_DECAYED,
+        bias_correction: bool = True,
+        layer_decay: float | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(*args, **kwargs)
+        if layer_decay is not None and not 0 < layer_decay <= 1:
+            raise ValueError(
+                "layer_decay must be above 0 and at most 1, or None for one rate in all layers. "
+                f"Received: layer_decay={layer_decay}"
+            )
         self.not_decayed = tuple(not_decayed)
+        self.bias_correction = bias_correction
+        self.layer_decay = layer_decay
         self.exclude_from_weight_decay(var_names=list(self.not_decayed))
+
+    def build(self, variables):
+        """Makes the moments, and settles each variable's decay and share of the rate."""
+        if self.built:
+            return
+        # here, since an update under tf.distribute sees variables without names and paths of Keras
+        self._decays = tuple(self._use_weight_decay(variable) for variable in variables)
+        self._shares = (1.0,) * len(variables)
+        if self.layer_decay is not None:
+            self._shares = _shares([variable.path for variable in variables], self.layer_decay)
+        super().build(variables)
+
+    def apply(self, grads, trainable_variables=None):
+        """Makes a step, or adds to the gradients of one.
+
+        The gradients are added up before anything else is done with them. Keras clips those of
+        each replica before it sums them; and it squares the rows that an embedding's gradient has
+        for one token one by one, for the global norm and for the second moment.
+
+        Args:
+            grads: The gradients.
+            trainable_variables: Their variables; `None` means those that it was built with.
+
+        Raises:
+            ValueError: Gradients are to be accumulated, and there are several replicas.
+        """
+        grads = [grad if grad is None else tf.convert_to_tensor(grad) for grad in grads]
+        replica = tf.distribute.get_replica_context()
+        if replica is not None and replica.num_replicas_in_sync > 1:
+            if self.gradient_accumulation_steps:
+                raise ValueError(
+                    "gradient_accumulation_steps must be None where several replicas train, since "
+                    "tf.distribute cannot exchange gradients now and then. Take larger batches. "
+                    f"Received: gradient_accumulation_steps={self.gradient_accumulation_steps}"
+                )
+            given = [grad for grad in grads if grad is not None]
+            summed = iter(replica.all_reduce(tf.distribute.ReduceOp.SUM, given))
+            grads = [grad if grad is None else next(summed) for grad in grads]
+        super().apply(grads, trainable_variables)
+
+    def _all_reduce_sum_gradients(self, grads_and_vars):
+        return grads_and_vars  # `apply` has done so
+
+    def update_step(self, gradient, variable, learning_rate):
+        """Changes one variable; Keras calls this.
+
+        Args:
+            gradient: The gradient, of the variable's shape.
+            variable: The variable, Keras' or TensorFlow's.
+            learning_rate: The rate, a scalar.
+        """
+        share = self._shares[self._get_variable_index(variable)]
+        rate = ops.cast(learning_rate, variable.dtype) * share
+        self.assign_sub(variable, rate * self._direction(gradient, variable))
 
     def get_config(self):
         """Gives the constructor's arguments."""
-        return {**super().get_config(), "not_decayed": list(self.not_decayed)}
+        return {
+            **super().get_config(),
+            "not_decayed": list(self.not_decayed),
+            "bias_correction": self.bias_correction,
+            "layer_decay": self.layer_decay,
+        }
+
+    def _apply_weight_decay(self, variables):
+        """Does nothing: Keras decays before the update, at one rate for all; `_direction` does."""
+
+    def _direction(self, gradient, variable):
+        """Moves the moments on, and gives what to go against at the learning rate."""
+        index = self._get_variable_index(variable)
+        mean, square = self._momentums[index], self._velocities[index]
+        gradient = ops.cast(gradient, variable.dtype)
+        self.assign_add(mean, (gradient - mean) * (1 - self.beta_1))
+        self.assign_add(square, (ops.square(gradient) - square) * (1 - self.beta_2))
+        if self.amsgrad:
+            largest = self._velocity_hats[index]
+            self.assign(largest, ops.maximum(largest, square))
+            square = largest
+        direction = self._correction(variable.dtype) * mean / (ops.sqrt(square) + self.epsilon)
+        if self._decays[index]:
+            direction += self.weight_decay * variable
+        return direction
+
+    def _correction(self, dtype):
+        if not self.bias_correction:
+            return 1.0
+        step = ops.cast(self.iterations + 1, dtype)
+        return ops.sqrt(1 - ops.power(self.beta_2, step)) / (1 - ops.power(self.beta_1, step))
+
+
+@keras.saving.register_keras_serializable("keras_bert_kit")
+class BertLamb(BertAdamW):
+    """LAMB: the steps of `BertAdamW`, each as long as its variable times the learning rate.
+
+    The direction is multiplied by the trust ratio `norm(variable) / norm(direction)`, or by 1
+    where one of the norms is 0. It holds the decay and is made with `BertAdamW`'s epsilon, which
+    differs from the paper's by the bias correction. Variables that are not decayed get no ratio,
+    as by default in google-research/albert and Model Garden; Keras' `Lamb` gives them one, and
+    leaves the decay out of the direction.
+
+    Args:
+        not_decayed: Variables whose name holds one of these get neither decay nor trust ratio.
+        bias_correction: As of `BertAdamW`.
+        layer_decay: As of `BertAdamW`.
+        **kwargs: The arguments of `keras.optimizers.AdamW`.
+
+    Reference:
+        You et al. 2019, algorithm 2 (https://arxiv.org/abs/1904.00962).
+    """
+
+    def _direction(self, gradient, variable):
+        direction = super()._direction(gradient, variable)
+        if not self._decays[self._get_variable_index(variable)]:
+            return direction
+        weight_norm, norm = ops.norm(variable), ops.norm(direction)
+        has_ratio = ops.logical_and(weight_norm > 0, norm > 0)
+        return direction * ops.where(has_ratio, ops.divide_no_nan(weight_norm, norm), 1.0)
+
+
+_OPTIMIZERS = {"adamw": BertAdamW, "lamb": BertLamb}
 
 
 def bert_optimizer(
@@ -92,8 +264,16 @@ def bert_optimizer(
     warmup_ratio: float = 0.1,
     weight_decay: float = 0.01,
     clip_norm: float | None = 1.0,
+    warmup_steps: int | None = None,
+    optimizer: str = "adamw",
+    layer_decay: float | None = None,
+    gradient_accumulation_steps: int | None = None,
+    original: bool = False,
 ) -> BertAdamW:
-    """Makes the optimizer that BERT is fine-tuned with.
+    """Makes the optimizer that BERT is trained with.
+
+    A step is one update of the weights: one batch, or as many as `gradient_accumulation_steps`
+    says. Betas are 0.9 and 0.999, epsilon is 1e-6.
 
     Args:
         model: The model, if the optimizer's variables are wanted at once.
@@ -104,26 +284,57 @@ def bert_optimizer(
         warmup_ratio: Share of the steps in which the rate rises.
         weight_decay: Decoupled weight decay.
         clip_norm: Largest global norm of the gradients; `None` clips nothing.
+        warmup_steps: Steps in which the rate rises, instead of `warmup_ratio`.
+        optimizer: "adamw", or "lamb" for batches of thousands.
+        layer_decay: What the rate is multiplied by at each layer down from the heads, see
+            `BertAdamW`.
+        gradient_accumulation_steps: Batches whose mean gradient makes one step; `None` or 1 makes
+            a step of each. Batches left over at the end make none. On one device only.
+        original: Whether to train as google-research/bert did: no bias correction, and a decay of
+            the rate that counts from step 0.
 
     Raises:
-        ValueError: The number of steps is neither given nor known.
+        ValueError: The number of steps is neither given nor known, or an argument is out of its
+            range.
+
+    Example:
+        >>> optimizer = bert_optimizer(dataset=train, epochs=3, learning_rate=3e-5)
+        >>> optimizer = bert_optimizer(  # the paper's pretraining
+        ...     learning_rate=1e-4, total_steps=1_000_000, warmup_steps=10_000, original=True
+        ... )
 
     Reference:
-        Devlin et al. 2018, appendix A.3 (https://arxiv.org/abs/1810.04805).
+        Devlin et al. 2018, appendices A.2 and A.3 (https://arxiv.org/abs/1810.04805).
     """
-    steps = total_steps if total_steps is not None else _count_steps(dataset, epochs)
-    optimizer = BertAdamW(
-        LinearWarmupDecay(learning_rate, steps, round(steps * warmup_ratio)),
+    if optimizer not in _OPTIMIZERS:
+        raise ValueError(
+            f"optimizer must be one of {', '.join(_OPTIMIZERS)}. Received: {optimizer!r}"
+        )
+    if not 0 <= warmup_ratio <= 1:
+        raise ValueError(f"warmup_ratio must lie between 0 and 1. Received: {warmup_ratio}")
+    batches = 1 if gradient_accumulation_steps is None else gradient_accumulation_steps
+    if not isinstance(batches, int) or batches < 1:
+        raise ValueError(
+            "gradient_accumulation_steps must be a whole number above 0, or None. "
+            f"Received: {gradient_accumulation_steps!r}"
+        )
+    steps = total_steps if total_steps is not None else _count_batches(dataset, epochs) // batches
+    warmup = round(steps * warmup_ratio) if warmup_steps is None else warmup_steps
+    made = _OPTIMIZERS[optimizer](
+        LinearWarmupDecay(learning_rate, steps, warmup, original, batches),
         weight_decay=weight_decay,
         epsilon=1e-6,
         global_clipnorm=clip_norm,
+        bias_correction=not original,
+        layer_decay=layer_decay,
+        gradient_accumulation_steps=batches if batches > 1 else None,
     )
     if model is not None:
-        optimizer.build(model.trainable_variables)
-    return optimizer
+        made.build(model.trainable_variables)
+    return made
 
 
-def _count_steps(dataset: Any, epochs: int | None) -> int:
+def _count_batches(dataset: Any, epochs: int | None) -> int:
     if dataset is None or epochs is None:
         raise ValueError(
             "bert_optimizer needs total_steps, or both dataset and epochs. "
@@ -135,3 +346,22 @@ def _count_steps(dataset: Any, epochs: int | None) -> int:
         raise ValueError(
             f"The dataset must know its number of batches; else give total_steps. Received: {error}"
         ) from error
+
+
+def _shares(paths: Sequence[str], layer_decay: float) -> tuple[float, ...]:
+    """Gives the share of the learning rate at which each variable learns."""
+    blocks = [int(block) for path in paths for block in _BLOCK.findall(path)]
+    if not blocks:
+        raise ValueError(
+            "layer_decay needs an encoder's blocks among the variables, with paths like "
+            "encoder/block_0/attention/query/kernel; leave it None for another model. "
+            f"Received: {len(paths)} variables, {', '.join(paths[:3])}, ..."
+        )
+    return tuple(layer_decay ** _depth(path, 1 + max(blocks)) for path in paths)
+
+
+def _depth(path: str, blocks: int) -> int:
+    """Counts the steps from the heads down to a variable."""
+    if block := _BLOCK.search(path):
+        return blocks - int(block[1])
+    return blocks + 1 if _EMBEDDINGS.search(path) else 0
