@@ -28,6 +28,7 @@ _NAMES = {
     "BertForNextSentencePrediction": "keras_bert_kit.models",
     "BertForPreTraining": "keras_bert_kit.models",
     "BertForSequenceClassification": "keras_bert_kit.models",
+    "DistributedModel": "keras_bert_kit.models",
 }
 
 _MODULES = (

@@ -8,6 +8,7 @@ from keras_bert_kit.models.pretraining import (
     BertForPreTraining,
 )
 from keras_bert_kit.models.sequence_classification import BertForSequenceClassification
+from keras_bert_kit.models.trainer import DistributedModel
 
 __all__ = [
     "BertForMaskedLM",
@@ -15,5 +16,6 @@ __all__ = [
     "BertForPreTraining",
     "BertForSequenceClassification",
     "BertModel",
+    "DistributedModel",
     "PretrainedModel",
 ]

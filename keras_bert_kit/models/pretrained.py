@@ -16,12 +16,13 @@ from keras_bert_kit.checkpoints.folders import replaced_folder
 from keras_bert_kit.checkpoints.matching import LoadingReport, match
 from keras_bert_kit.checkpoints.names import weight_path
 from keras_bert_kit.config import BertConfig, default_labels
+from keras_bert_kit.models.trainer import DistributedModel
 from keras_bert_kit.tokenization.tokenizer import BertTokenizer
 
 logger = logging.getLogger("keras_bert_kit")
 
 
-class PretrainedModel(keras.Model):
+class PretrainedModel(DistributedModel):
     """Base of the models: made from a `BertConfig`, built at once, saved with their tokenizer.
 
     Args:
@@ -30,6 +31,7 @@ class PretrainedModel(keras.Model):
 
     Attributes:
         loading_report: What `from_pretrained` left new or unused; `None` for a new model.
+        lora: The arguments of `enable_lora`, once it was called.
     """
 
     #: Prefixes of weight paths that a checkpoint may lack; they then start at random.
@@ -40,6 +42,7 @@ class PretrainedModel(keras.Model):
         self.config = config
         self.tokenizer = tokenizer
         self.loading_report: LoadingReport | None = None
+        self.lora: dict[str, Any] | None = None
 
     @classmethod
     def from_pretrained(
@@ -106,15 +109,20 @@ class PretrainedModel(keras.Model):
             self.write_files(folder)
 
     def write_files(self, folder: Path):
-        """Writes config, weights and tokenizer into an existing folder.
+        """Writes config, weights and tokenizer into an existing folder; LoRA is merged in.
 
         Args:
             folder: The folder.
 
         Raises:
+            ValueError: The model is quantized.
             OSError: The files cannot be written, for example for want of space.
         """
+        self._check_not_quantized()
         weights = {path: np.asarray(v.value) for path, v in self.weights_by_path().items()}
+        for layer in self._flatten_layers():
+            if getattr(layer, "lora_enabled", False):
+                weights[weight_path(layer.variables[0].path, self.path)] = np.asarray(layer.kernel)
         huggingface.write(
             folder, self.config, weights, type(self).__name__, prefixed=hasattr(self, "bert")
         )
@@ -148,8 +156,43 @@ class PretrainedModel(keras.Model):
             )
 
     def weights_by_path(self) -> dict[str, keras.Variable]:
-        """Gives the model's weights by the path that the table of names uses."""
-        return {weight_path(v.path, self.path): v for v in self.weights}
+        """Gives the model's weights, but for LoRA's, by the path that the table of names uses."""
+        weights = (v for v in self.weights if not v.name.startswith("lora_"))
+        return {weight_path(v.path, self.path): v for v in weights}
+
+    def enable_lora(
+        self,
+        rank: int,
+        alpha: float | None = None,
+        targets: Sequence[str] = ("query", "value"),
+    ):
+        """Freezes the encoder and adds small trainable matrices to its attention; heads train on.
+
+        To be called once, before `compile`. `save_pretrained` merges them into the weights.
+
+        Args:
+            rank: Rank of the added matrices' product.
+            alpha: It is scaled by `alpha / rank`; `None` means `rank`.
+            targets: Which of "query", "key", "value" and "output_dense" get them.
+
+        Raises:
+            ValueError: A target is none of these.
+
+        Reference:
+            Hu et al. 2021, LoRA (https://arxiv.org/abs/2106.09685).
+        """
+        known = ("query", "key", "value", "output_dense")
+        if not targets or set(targets) - set(known):
+            raise ValueError(
+                f"targets must be some of {', '.join(known)}. Received: targets={targets!r}"
+            )
+        bert = getattr(self, "bert", self)
+        for variable in bert.trainable_variables:
+            variable.trainable = False
+        for block in bert.encoder.blocks:
+            for target in targets:
+                getattr(block.attention, target).enable_lora(rank, lora_alpha=alpha)
+        self.lora = {"rank": rank, "alpha": alpha, "targets": list(targets)}
 
     def assign_weights(
         self,
@@ -174,12 +217,27 @@ class PretrainedModel(keras.Model):
             variables[path].assign(np.asarray(weights[path], "float32"))
         return report
 
+    def save(self, filepath, *args, **kwargs):
+        """Writes a `.keras` file, as `keras.Model.save` does.
+
+        Args:
+            filepath: The file.
+            *args: Of `keras.Model.save`.
+            **kwargs: Of `keras.Model.save`.
+
+        Raises:
+            ValueError: The model is quantized.
+        """
+        self._check_not_quantized()
+        super().save(filepath, *args, **kwargs)
+
     def get_config(self) -> dict[str, Any]:
         """Gives what `.keras` files keep of the model."""
         return {
             "name": self.name,
             "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
             "config": self.config.to_dict(),
+            "lora": self.lora and dict(self.lora),
         }
 
     @classmethod
@@ -187,7 +245,18 @@ class PretrainedModel(keras.Model):
         """Makes a model from what `get_config` gave."""
         values = dict(config)
         policy = keras.saving.deserialize_keras_object(values.pop("dtype"))
-        return cls(BertConfig.from_dict(values.pop("config")), dtype=policy, **values)
+        lora = values.pop("lora", None)
+        model = cls(BertConfig.from_dict(values.pop("config")), dtype=policy, **values)
+        if lora:
+            model.enable_lora(**lora)
+        return model
+
+    def _check_not_quantized(self):
+        if any(getattr(layer, "quantization_mode", None) for layer in self._flatten_layers()):
+            raise ValueError(
+                "A quantized model cannot be saved as weights. Save it before "
+                "model.quantize(...), and quantize what is loaded; export.saved_model takes both."
+            )
 
     def save_assets(self, dir_path: str):
         """Lets `.keras` files carry the tokenizer."""

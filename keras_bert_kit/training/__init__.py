@@ -1,17 +1,30 @@
-"""Model and batches to a trained model: the optimizer's recipe and the fine-tuning run."""
+"""Model and batches to a trained model: optimizers, losses and the fine-tuning run."""
 
+from keras_bert_kit.training.callbacks import BackupAndRestore
 from keras_bert_kit.training.evaluation import evaluate_classifier
 from keras_bert_kit.training.finetuning import finetune_text_classification, load_labelled_texts
-from keras_bert_kit.training.optimizers import BertAdamW, LinearWarmupDecay, bert_optimizer
+from keras_bert_kit.training.losses import classification_loss, pretraining_losses
+from keras_bert_kit.training.optimizers import (
+    BertAdamW,
+    BertLamb,
+    LinearWarmupDecay,
+    bert_optimizer,
+)
 from keras_bert_kit.training.recipe import FinetuningRecipe, FinetuningResult
+from keras_bert_kit.training.strategies import distribution_strategy
 
 __all__ = [
+    "BackupAndRestore",
     "BertAdamW",
+    "BertLamb",
     "FinetuningRecipe",
     "FinetuningResult",
     "LinearWarmupDecay",
     "bert_optimizer",
+    "classification_loss",
+    "distribution_strategy",
     "evaluate_classifier",
     "finetune_text_classification",
     "load_labelled_texts",
+    "pretraining_losses",
 ]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -15,7 +18,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from keras_bert_kit.checkpoints.folders import replaced_folder
+from keras_bert_kit.training.model_state import read_model_state, write_model_state
 from keras_bert_kit.training.run_state import RunState
+from keras_bert_kit.training.strategies import is_chief
 
 
 class ProgressBar(keras.callbacks.Callback):
@@ -87,6 +93,89 @@ class EpochCheckpoint(keras.callbacks.Callback):
         row = {"epoch": epoch + 1, **{name: float(value) for name, value in (logs or {}).items()}}
         row["learning_rate"] = float(np.asarray(self.model.optimizer.learning_rate))
         self.state.keep(self.model, row, self.model.write_files, _merit)
+
+
+class BackupAndRestore(keras.callbacks.Callback):
+    """Keeps the state after each epoch, so that a run that was killed goes on to the same result.
+
+    The same script, started again, finds the state when `fit` begins and goes on with the next
+    epoch. Unlike `keras.callbacks.BackupAndRestore` it also keeps the random state of dropout,
+    and writes each state whole before the one before goes. With several workers the first one
+    writes, and all read.
+
+    The data must not depend on how often it was gone through before:
+    `bucketed_batches(..., epochs=range(backup.epochs_done, epochs))`, with `steps_per_epoch`, gives
+    each epoch its own order.
+
+    Args:
+        backup_dir: The folder; with several workers, on storage that all of them see.
+        delete_checkpoint: Whether to delete it when `fit` has come to its end.
+
+    Raises:
+        ValueError: The state does not fit the model, or the workers see different folders.
+    """
+
+    def __init__(self, backup_dir: str | Path, delete_checkpoint: bool = True):
+        super().__init__()
+        self.backup_dir = Path(backup_dir)
+        self.delete_checkpoint = delete_checkpoint
+
+    @property
+    def epochs_done(self) -> int:
+        """Epochs after which the kept state was written; 0 where there is none."""
+        done = (path.name.partition("-")[2] for path in self.backup_dir.glob("epoch-*"))
+        return max((int(number) for number in done if number.isdecimal()), default=0)
+
+    def on_train_begin(self, logs=None):
+        """Puts the model into the kept state.
+
+        Args:
+            logs: Not looked at.
+        """
+        done = self.epochs_done
+        _check_agreement(self.model.distribute_strategy, done, self.backup_dir)
+        if done:
+            read_model_state(self._state(done), self.model)
+            self.model._initial_epoch = done  # as Keras' own callback tells `fit` where to start
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Keeps the state.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+            logs: Not looked at.
+        """
+        if not is_chief(self.model.distribute_strategy):
+            return
+        self.backup_dir.mkdir(parents=True, exist_ok=True)
+        with replaced_folder(self._state(epoch + 1).parent, overwrite=True) as folder:
+            write_model_state(folder / self._state(epoch + 1).name, self.model)
+        for path in self.backup_dir.glob("epoch-*"):
+            if path != self._state(epoch + 1).parent:
+                shutil.rmtree(path)
+
+    def on_train_end(self, logs=None):
+        """Deletes the state, if that is wanted.
+
+        Args:
+            logs: Not looked at.
+        """
+        self.model._initial_epoch = 0
+        if self.delete_checkpoint and is_chief(self.model.distribute_strategy):
+            shutil.rmtree(self.backup_dir, ignore_errors=True)
+
+    def _state(self, epoch: int) -> Path:
+        return self.backup_dir / f"epoch-{epoch}" / "state.safetensors"
+
+
+def _check_agreement(strategy: tf.distribute.Strategy, done: int, backup_dir: Path):
+    total = strategy.reduce("SUM", strategy.run(lambda: tf.constant(done)), axis=None)
+    if int(total) != done * strategy.num_replicas_in_sync:
+        raise ValueError(
+            "backup_dir must be a folder that all workers see, so that they go on from the same "
+            f"epoch. Received: backup_dir={str(backup_dir)!r}, with {done} epochs here and another "
+            "number elsewhere"
+        )
 
 
 def _merit(row: dict[str, float]) -> tuple[float, ...]:

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from keras_bert_kit.checkpoints.folders import replaced_folder
-from keras_bert_kit.checkpoints.tensors import read_tensors, write_tensors
+from keras_bert_kit.training.model_state import read_model_state, write_model_state
 
 _RECIPE, _STATE, _TENSORS, HISTORY = "recipe.json", "state.json", "state.safetensors", "history.csv"
 
@@ -115,15 +114,7 @@ class RunState:
         if latest is None:
             return 0
         kept = _read_json(latest / _STATE)
-        tensors = read_tensors(latest / _TENSORS)
-        model.optimizer.build(model.trainable_variables)
-        variables = _variables(model)
-        if {name: array.shape for name, array in tensors.items()} != {
-            name: tuple(variable.shape) for name, variable in variables.items()
-        }:
-            raise ValueError(f"{latest / _TENSORS} must hold the state of this model and optimizer")
-        for name, variable in variables.items():
-            variable.assign(tensors[name])
+        read_model_state(latest / _TENSORS, model)
         self.history, self.best_epoch = kept["history"], kept["best_epoch"]
         return len(self.history)
 
@@ -177,24 +168,12 @@ class RunState:
 
     @staticmethod
     def _write(folder: Path, model: keras.Model, state: dict[str, Any]):
-        arrays = {name: np.asarray(v.value) for name, v in _variables(model).items()}
-        write_tensors(folder / _TENSORS, arrays)
+        write_model_state(folder / _TENSORS, model)
         with (folder / HISTORY).open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, fieldnames=list(state["history"][0]))
             writer.writeheader()
             writer.writerows(state["history"])
         (folder / _STATE).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
-
-
-def _variables(model: keras.Model) -> dict[str, keras.Variable]:
-    """Gives all that a run changes: weights, the dropouts' random state, the optimizer's variables.
-
-    Keras' own `save_weights` leaves the random state out. The names are numbers, because Keras
-    gives paths that differ from one process to the next.
-    """
-    metrics = {id(variable) for variable in model.metrics_variables}
-    variables = [v for v in (*model.variables, *model.optimizer.variables) if id(v) not in metrics]
-    return {str(index): variable for index, variable in enumerate(variables)}
 
 
 def _read_json(path: Path) -> dict[str, Any]:
