@@ -1,11 +1,13 @@
-"""Reading and writing a WordPiece vocabulary and the files that describe a tokenizer."""
+"""Reading, writing and learning a WordPiece vocabulary; the files that describe a tokenizer."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 #: The special tokens of BERT: padding, unknown, start, separator and mask.
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -51,6 +53,75 @@ def check_vocabulary(tokens: Sequence[str]):
             f"A BERT vocabulary must hold {', '.join(SPECIAL_TOKENS)}. "
             f"Missing: {', '.join(missing)} of {len(tokens)} tokens"
         )
+
+
+def learn_vocabulary(
+    texts: Iterable[str],
+    vocab_size: int,
+    do_lower_case: bool = True,
+    strip_accents: bool | None = None,
+    tokenize_chinese_chars: bool = True,
+) -> list[str]:
+    """Learns a WordPiece vocabulary; the same texts give the same tokens in the same order.
+
+    The settings are those of the `BertTokenizer` that the vocabulary is for.
+
+    Args:
+        texts: Texts, gone through twice; an iterator is held in memory for that.
+        vocab_size: The most tokens, special ones included. Short texts give fewer, because pieces
+            that occur once are not joined.
+        do_lower_case: Whether texts are lower-cased.
+        strip_accents: Whether accents are removed; `None` does as `do_lower_case` says.
+        tokenize_chinese_chars: Whether each CJK character is a word of its own.
+
+    Returns:
+        The tokens in the order of their ids: the special ones, the characters, those within
+        words, and the longer pieces in the order in which they were learned.
+
+    Raises:
+        ValueError: The texts hold no word, or more different characters than `vocab_size` allows.
+
+    Example:
+        >>> tokens = learn_vocabulary(["a text", "more texts"], vocab_size=30)
+        >>> tokenizer = BertTokenizer(tokens)
+
+    Reference:
+        Schuster and Nakajima 2012, Japanese and Korean voice search. As in the `tokenizers`
+        library, the pair of pieces that occurs most often is joined next.
+    """
+    if isinstance(texts, str):
+        raise ValueError(f"texts must be several texts. Received: one, {texts[:30]!r}. Use [text].")
+    texts = list(texts) if isinstance(texts, Iterator) else texts
+
+    def learn(size, first):
+        tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+        tokenizer.normalizer = normalizers.BertNormalizer(
+            clean_text=True,
+            handle_chinese_chars=tokenize_chinese_chars,
+            strip_accents=strip_accents,
+            lowercase=do_lower_case,
+        )
+        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        trainer = trainers.WordPieceTrainer(
+            vocab_size=size, min_frequency=2, special_tokens=list(first), show_progress=False
+        )
+        tokenizer.train_from_iterator(texts, trainer)
+        ids = tokenizer.get_vocab()
+        return sorted(ids, key=ids.__getitem__)
+
+    # The trainer numbers characters within words in no fixed order, and that order decides between
+    # pairs that are equally frequent. So it is told the characters, in order, by a first round.
+    characters = set(learn(0, SPECIAL_TOKENS)) - set(SPECIAL_TOKENS)
+    if not characters:
+        raise ValueError("texts must hold words to learn a vocabulary from. Received: none")
+    first = [*SPECIAL_TOKENS, *sorted(characters, key=lambda token: (len(token), token))]
+    if len(first) > vocab_size:
+        raise ValueError(
+            f"vocab_size must be at least {len(first)} for these texts: {len(SPECIAL_TOKENS)} "
+            f"special tokens and {len(characters)} characters, those within words counted apart. "
+            f"Received: vocab_size={vocab_size}"
+        )
+    return learn(vocab_size, first)
 
 
 def read_tokenizer_files(folder: str | Path) -> dict[str, Any]:
