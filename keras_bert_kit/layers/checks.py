@@ -22,7 +22,7 @@ def check_rate(name: str, rate):
         raise ValueError(f"{name} must be at least 0 and below 1. Received: {rate!r}")
 
 
-def check_ids(name: str, ids, limit_name: str, limit: int):
+def check_indices(name: str, ids, limit_name: str, limit: int):
     """Checks ids that a table is read with.
 
     The values are looked at where they are known, that is in eager mode. A graph cannot look at

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_bert_kit.layers.checks import check_ids, check_rate
+from keras_bert_kit.layers.checks import check_indices, check_rate
 
 POSITION_EMBEDDING_TYPES = ("absolute", "sinusoidal")
 
@@ -104,13 +104,13 @@ class BertEmbeddings(keras.layers.Layer):
     def call(self, input_ids, token_type_ids=None, position_ids=None, training=None):
         """Embeds; see the class."""
         input_ids = ops.convert_to_tensor(input_ids)
-        check_ids("input_ids", input_ids, "vocab_size", self.vocab_size)
+        check_indices("input_ids", input_ids, "vocab_size", self.vocab_size)
         embeddings = self.word_embeddings(input_ids) + self._positions(input_ids, position_ids)
         if token_type_ids is None:
             token_type_ids = ops.zeros_like(input_ids)
         else:
             token_type_ids = ops.convert_to_tensor(token_type_ids)
-            check_ids("token_type_ids", token_type_ids, "type_vocab_size", self.type_vocab_size)
+            check_indices("token_type_ids", token_type_ids, "type_vocab_size", self.type_vocab_size)
         embeddings = embeddings + self.token_type_embeddings(token_type_ids)  # (B, S, H)
         return self.dropout(self.layer_norm(embeddings), training=training)
 
@@ -133,7 +133,7 @@ class BertEmbeddings(keras.layers.Layer):
         limit = self.max_position_embeddings
         if position_ids is not None:
             position_ids = ops.convert_to_tensor(position_ids)
-            check_ids("position_ids", position_ids, "max_position_embeddings", limit)
+            check_indices("position_ids", position_ids, "max_position_embeddings", limit)
         else:
             length = ops.shape(input_ids)[1]
             if isinstance(length, int) and length > limit:

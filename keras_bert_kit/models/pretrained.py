@@ -16,13 +16,13 @@ from keras_bert_kit.checkpoints.folders import replaced_folder
 from keras_bert_kit.checkpoints.matching import LoadingReport, match
 from keras_bert_kit.checkpoints.names import weight_path
 from keras_bert_kit.config import BertConfig, default_labels
-from keras_bert_kit.models.trainer import DistributedModel
+from keras_bert_kit.models.trainer import ReplicaTraining
 from keras_bert_kit.tokenization.tokenizer import BertTokenizer
 
 logger = logging.getLogger("keras_bert_kit")
 
 
-class PretrainedModel(DistributedModel):
+class PretrainedModel(ReplicaTraining, keras.Model):
     """Base of the models: made from a `BertConfig`, built at once, saved with their tokenizer.
 
     Args:

@@ -24,6 +24,8 @@ class BertForPreTraining(PretrainedModel):
         attention_mask: int or bool tensor (B, S) or (B, S, S), nonzero where a token may be seen.
         masked_positions: int tensor (B, P), the positions whose tokens are to be predicted; `None`
             predicts all.
+        position_ids: int tensor (B, S), the place of each token in its sequence; `None` counts from
+            0.
 
     Returns:
         A dict of `prediction_logits`, float32 (B, P, V) or (B, S, V), and
@@ -58,6 +60,7 @@ class BertForPreTraining(PretrainedModel):
         token_type_ids=None,
         attention_mask=None,
         masked_positions=None,
+        position_ids=None,
         training=None,
     ):
         """Predicts; see the class."""
@@ -65,6 +68,7 @@ class BertForPreTraining(PretrainedModel):
             input_ids,
             token_type_ids=token_type_ids,
             attention_mask=attention_mask,
+            position_ids=position_ids,
             masked_positions=masked_positions,
         )
         outputs = self.bert(*inputs, training=training)
@@ -90,6 +94,8 @@ class BertForMaskedLM(PretrainedModel):
         attention_mask: int or bool tensor (B, S) or (B, S, S), nonzero where a token may be seen.
         masked_positions: int tensor (B, P), the positions whose tokens are to be predicted; `None`
             predicts all.
+        position_ids: int tensor (B, S), the place of each token in its sequence; `None` counts from
+            0.
 
     Returns:
         A dict of `logits`, float32 (B, P, V) or (B, S, V).
@@ -121,6 +127,7 @@ class BertForMaskedLM(PretrainedModel):
         token_type_ids=None,
         attention_mask=None,
         masked_positions=None,
+        position_ids=None,
         training=None,
     ):
         """Predicts; see the class."""
@@ -128,6 +135,7 @@ class BertForMaskedLM(PretrainedModel):
             input_ids,
             token_type_ids=token_type_ids,
             attention_mask=attention_mask,
+            position_ids=position_ids,
             masked_positions=masked_positions,
         )
         states = self.bert(*inputs, training=training)["last_hidden_state"]
@@ -146,6 +154,8 @@ class BertForNextSentencePrediction(PretrainedModel):
         input_ids: int tensor (B, S); or a dict with the three inputs.
         token_type_ids: int tensor (B, S), segment ids; `None` means 0.
         attention_mask: int or bool tensor (B, S) or (B, S, S), nonzero where a token may be seen.
+        position_ids: int tensor (B, S), the place of each token in its sequence; `None` counts from
+            0.
 
     Returns:
         A dict of `logits`, float32 (B, 2): 0 the second text follows, 1 it does not.
@@ -171,12 +181,20 @@ class BertForNextSentencePrediction(PretrainedModel):
         self.next_sentence.build((None, self.config.hidden_size))
         self.built = True
 
-    def call(self, input_ids, token_type_ids=None, attention_mask=None, training=None):
+    def call(
+        self,
+        input_ids,
+        token_type_ids=None,
+        attention_mask=None,
+        position_ids=None,
+        training=None,
+    ):
         """Classifies; see the class."""
         outputs = self.bert(
             input_ids,
             token_type_ids=token_type_ids,
             attention_mask=attention_mask,
+            position_ids=position_ids,
             training=training,
         )
         return {"logits": self.next_sentence(outputs["pooler_output"])}

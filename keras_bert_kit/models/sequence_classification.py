@@ -22,6 +22,8 @@ class BertForSequenceClassification(PretrainedModel):
         token_type_ids: int tensor (B, S), segment ids; `None` means 0.
         attention_mask: int or bool tensor (B, S) or (B, S, S), nonzero where a token may be seen;
             `None` sees everything.
+        position_ids: int tensor (B, S), the place of each token in its sequence; `None` counts from
+            0.
 
     Returns:
         A dict of `logits`, float32 (B, C).
@@ -54,12 +56,20 @@ class BertForSequenceClassification(PretrainedModel):
         self.classifier.build((None, self.config.hidden_size))
         self.built = True
 
-    def call(self, input_ids, token_type_ids=None, attention_mask=None, training=None):
+    def call(
+        self,
+        input_ids,
+        token_type_ids=None,
+        attention_mask=None,
+        position_ids=None,
+        training=None,
+    ):
         """Classifies; see the class."""
         outputs = self.bert(
             input_ids,
             token_type_ids=token_type_ids,
             attention_mask=attention_mask,
+            position_ids=position_ids,
             training=training,
         )
         return {"logits": self.classifier(outputs["pooler_output"], training=training)}

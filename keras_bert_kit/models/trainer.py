@@ -10,24 +10,11 @@ import tensorflow as tf
 from keras import tree
 
 
-@keras.saving.register_keras_serializable("keras_bert_kit")
-class DistributedModel(keras.Model):
-    """A `keras.Model` that trains with XLA under every `tf.distribute` strategy.
+class ReplicaTraining:
+    """What makes a `keras.Model` train with XLA under every `tf.distribute` strategy.
 
-    It is used as `keras.Model` is, by subclassing or as `DistributedModel(inputs, outputs)`, with
-    ordinary `compile(jit_compile=True)`, `fit`, `evaluate` and `predict`. Keras compiles the whole
-    distributed step, which XLA refuses on more than one device; here each replica compiles its
-    forward and backward pass, and the update, with its exchange of gradients, stays outside.
-
-    The loss is the mean over the global batch, however its rows are shared out: one device or
-    many, the same global batches give the same weights. (An optimizer of Keras that clips does so
-    before the replicas' gradients are summed; those of `keras_bert_kit.training` do so after.)
-
-    Example:
-        >>> with tf.distribute.MirroredStrategy().scope():
-        ...     model = DistributedModel(inputs, outputs)
-        ...     model.compile(bert_optimizer(total_steps=1000), loss, jit_compile=True)
-        >>> model.fit(dataset)
+    It stands before `keras.Model` among the bases of a class, as in `DistributedModel`, which says
+    more.
     """
 
     def train_step(self, data):
@@ -151,6 +138,27 @@ class DistributedModel(keras.Model):
                 break
             iterator = None
         super()._maybe_symbolic_build(iterator=iterator, data_batch=data_batch)
+
+
+@keras.saving.register_keras_serializable("keras_bert_kit")
+class DistributedModel(ReplicaTraining, keras.Model):
+    """A `keras.Model` that trains with XLA under every `tf.distribute` strategy.
+
+    It is used as `keras.Model` is, by subclassing or as `DistributedModel(inputs, outputs)`, with
+    ordinary `compile(jit_compile=True)`, `fit`, `evaluate` and `predict`. Keras compiles the whole
+    distributed step, which XLA refuses on more than one device; here each replica compiles its
+    forward and backward pass, and the update, with its exchange of gradients, stays outside.
+
+    The loss is the mean over the global batch, however its rows are shared out: one device or
+    many, the same global batches give the same weights. (An optimizer of Keras that clips does so
+    before the replicas' gradients are summed; those of `keras_bert_kit.training` do so after.)
+
+    Example:
+        >>> with tf.distribute.MirroredStrategy().scope():
+        ...     model = DistributedModel(inputs, outputs)
+        ...     model.compile(bert_optimizer(total_steps=1000), loss, jit_compile=True)
+        >>> model.fit(dataset)
+    """
 
 
 def _count_rows(x: Any) -> tf.Tensor:

@@ -210,6 +210,15 @@ def test_a_keras_file_without_a_tokenizer_loads(classifier, tmp_path):
     assert keras.models.load_model(tmp_path / "model.keras").tokenizer is None
 
 
+def test_every_model_takes_position_ids(model):
+    counted = np.tile(np.arange(S, dtype="int32"), (B, 1))
+    check_same(model({**INPUTS, "position_ids": counted}), model(INPUTS))
+    check_same(model(**INPUTS, position_ids=counted), model(INPUTS))
+    other = keras.tree.flatten(model(**INPUTS, position_ids=counted[:, ::-1]))
+    usual = keras.tree.flatten(model(INPUTS))
+    assert max(np.abs(a - b).max() for a, b in zip(other, usual, strict=True)) > 1e-3
+
+
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_keeps_float32_weights_and_logits(policy, tmp_path):
     model = BertForSequenceClassification(CONFIG, dtype=policy)
@@ -250,6 +259,17 @@ def test_one_loss_and_accuracy_train_and_evaluate(classifier):
     results = classifier.evaluate(INPUTS, LABELS, verbose=0, return_dict=True)
     right = np.argmax(classifier.predict(INPUTS, verbose=0)["logits"], -1) == LABELS
     assert results["accuracy"] == pytest.approx(right.mean())
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_half_precision_trains(policy):
+    keras.utils.set_random_seed(3)
+    model = compile_classifier(BertForSequenceClassification(CONFIG, dtype=policy))
+    scaled = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+    assert scaled == (policy == "mixed_float16")
+    losses = model.fit(INPUTS, LABELS, epochs=30, batch_size=5, verbose=0).history["loss"]
+    assert losses[-1] < 0.5 * losses[0]
+    assert {weight.dtype for weight in model.trainable_variables} == {"float32"}
 
 
 def test_a_compiled_and_trained_model_is_saved_whole(classifier, tmp_path):

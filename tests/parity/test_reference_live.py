@@ -1,9 +1,14 @@
 """Both directions against PyTorch transformers, where it is installed."""
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from keras_bert_kit import BertForSequenceClassification, BertModel, BertTokenizer
+import keras_bert_kit
+from keras_bert_kit import BertTokenizer
+from keras_bert_kit.checkpoints.names import ENCODER, HEADS, convert, rows
+from keras_bert_kit.training import pretraining_losses
 
 pytestmark = pytest.mark.reference
 torch = pytest.importorskip("torch")
@@ -14,8 +19,10 @@ TEXTS = ["The foods is GOOD!", "", "é unknown §"]
 NAMES = {
     "BertModel": ("last_hidden_state", "pooler_output"),
     "BertForSequenceClassification": ("logits",),
+    "BertForMaskedLM": ("logits",),
+    "BertForNextSentencePrediction": ("logits",),
+    "BertForPreTraining": ("prediction_logits", "seq_relationship_logits"),
 }
-OURS = {"BertModel": BertModel, "BertForSequenceClassification": BertForSequenceClassification}
 
 
 @pytest.fixture(params=NAMES)
@@ -76,7 +83,7 @@ def check_equal(ours, theirs, name):
 def test_what_transformers_saved_loads_here(theirs, name, tmp_path):
     theirs.save_pretrained(tmp_path)
     BertTokenizer(VOCABULARY).save_pretrained(tmp_path)
-    ours = OURS[name].from_pretrained(tmp_path)
+    ours = getattr(keras_bert_kit, name).from_pretrained(tmp_path)
     assert str(ours.loading_report) == "every weight was loaded"
     check_equal(ours, theirs, name)
 
@@ -85,7 +92,7 @@ def test_what_is_saved_here_loads_in_transformers(theirs, name, tmp_path):
     theirs.save_pretrained(tmp_path / "theirs")
     tokenizer = BertTokenizer(VOCABULARY)
     tokenizer.save_pretrained(tmp_path / "theirs")
-    ours = OURS[name].from_pretrained(tmp_path / "theirs")
+    ours = getattr(keras_bert_kit, name).from_pretrained(tmp_path / "theirs")
     ours.save_pretrained(tmp_path / "ours")
     back, info = getattr(transformers, name).from_pretrained(
         tmp_path / "ours", attn_implementation="eager", output_loading_info=True
@@ -98,3 +105,49 @@ def test_what_is_saved_here_loads_in_transformers(theirs, name, tmp_path):
     expected = reference(TEXTS, padding=True, return_tensors="np")
     for key, value in tokenizer(TEXTS).items():
         np.testing.assert_array_equal(value, expected[key], err_msg=key)
+
+
+@pytest.mark.parametrize("name", ["BertForPreTraining"])
+def test_gradients_of_the_pretraining_loss_are_the_same(theirs, tmp_path):
+    theirs.save_pretrained(tmp_path)
+    BertTokenizer(VOCABULARY).save_pretrained(tmp_path)
+    ours = keras_bert_kit.BertForPreTraining.from_pretrained(tmp_path)
+    inputs = random_inputs(theirs.config.type_vocab_size)
+    positions = np.array([[1, 5], [0, 2], [0, 0]])
+    weights = np.array([[1, 1], [1, 0], [1, 0]], "float32")
+    labels = {
+        "prediction_logits": np.array([[3, 9], [7, 0], [11, 0]]),
+        "seq_relationship_logits": np.array([1, 0, 1]),
+    }
+    where = np.nonzero(weights)
+    targets = np.full((3, 7), -100)
+    targets[where[0], positions[where]] = labels["prediction_logits"][where]
+    tensors = {key: torch.tensor(value) for key, value in inputs.items()}
+    expected = theirs(
+        **tensors,
+        labels=torch.tensor(targets),
+        next_sentence_label=torch.tensor(labels["seq_relationship_logits"]),
+    ).loss
+    expected.backward()
+
+    variables = ours.weights_by_path()
+    with tf.GradientTape() as tape:
+        outputs = ours({**inputs, "masked_positions": positions})
+        scales = {"prediction_logits": weights / weights.mean()}
+        loss = sum(
+            function(labels[key], outputs[key], sample_weight=scales.get(key))
+            for key, function in pretraining_losses().items()
+        )
+    gradients = tape.gradient(loss, [variable.value for variable in variables.values()])
+    assert float(loss) == pytest.approx(expected.item(), rel=1e-5)
+    table = {row.path: row for row in rows(ENCODER + HEADS, 2)}
+    reference = {key.removeprefix("bert."): v.grad for key, v in theirs.named_parameters()}
+    assert len(reference) == len(variables)
+    for path, gradient in zip(variables, gradients, strict=True):
+        row = table[path]
+        np.testing.assert_allclose(
+            keras.ops.convert_to_numpy(gradient),
+            convert(reference[row.huggingface].numpy(), row.kind),
+            atol=1e-5,
+            err_msg=path,
+        )
