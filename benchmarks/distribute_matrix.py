@@ -1,6 +1,7 @@
 """Trains the same small models under every strategy, and shows that the same comes out.
 
-    python benchmarks/distribute_matrix.py [--precision float32] [--json FILE] [--markdown FILE]
+    python benchmarks/distribute_matrix.py [--precision float32] [--xla on]
+        [--json FILE] [--markdown FILE]
 
 Each cell of the table is one run: two epochs of `model.fit` with validation data, masks of int in
 the first epoch and of bool in the second, stopped in the middle and gone on with by a new model
@@ -31,13 +32,14 @@ EPOCHS, ROWS, BATCH, LENGTH, VOCAB = 2, 16, 5, 12, 50
 # Largest difference to the reference run, relative to the largest reference value.
 TOLERANCES = {"float32": 1e-5, "mixed_bfloat16": 5e-2}
 WORKERS = 2
-WAIT = 600  # seconds
+WAIT = 900  # seconds
 
 
 def main():
     """Runs the table, or one process of it."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--precision", choices=PRECISIONS, help="one of the two; else both")
+    parser.add_argument("--xla", choices=("off", "on"), help="one of the two; else both")
     parser.add_argument("--json", type=Path, help="file for all results")
     parser.add_argument("--markdown", type=Path, help="file for the table as Markdown")
     parser.add_argument("--process", help=argparse.SUPPRESS)
@@ -45,7 +47,9 @@ def main():
     if options.process:
         _process(json.loads(options.process))
         return
-    results = run_matrix([options.precision] if options.precision else PRECISIONS)
+    precisions = [options.precision] if options.precision else PRECISIONS
+    settings = [options.xla == "on"] if options.xla else (False, True)
+    results = run_matrix(precisions, settings)
     if options.json:
         options.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     if options.markdown:
@@ -54,14 +58,15 @@ def main():
     sys.exit(not all(cell["passed"] for cell in results["cells"] + results["others"]))
 
 
-def run_matrix(precisions) -> dict:
+def run_matrix(precisions, settings) -> dict:
     """Runs all cells, the killed worker and the count of compilations."""
     cells, reference = [], None
     with tempfile.TemporaryDirectory() as folder:
         for strategy in STRATEGIES:
             _say(f"{strategy} ...")
-            job = {"job": "cells", "strategy": strategy, "precisions": list(precisions)}
-            outcomes = run_processes({**job, "folder": folder})
+            job = {"job": "cells", "strategy": strategy, "folder": folder}
+            table = {"precisions": list(precisions), "xla": list(settings)}
+            outcomes = run_processes({**job, **table})
             reference = reference or outcomes["reference"]
             cells += [_judged(cell, reference) for cell in outcomes["cells"]]
         _say("a killed worker ...")
@@ -266,12 +271,12 @@ def _strategy(name: str):
 
 def _cells(job: dict, strategy) -> dict:
     cells, reference = [], {}
-    for model, precision, xla in itertools.product(MODELS, job["precisions"], (False, True)):
+    for model, precision, xla in itertools.product(MODELS, job["precisions"], job["xla"]):
         backup = f"{job['folder']}/{job['strategy']}-{model}-{precision}-{xla}"
-        if job["strategy"] == "none" and (not xla or precision != "float32"):
-            unbroken = _Run(strategy, model, precision, xla)
-            logs = unbroken.fit("int32")
-            reference[_reference_name(model, precision, xla)] = unbroken.outcome(logs)
+        name = _reference_name(model, precision, xla)
+        if job["strategy"] == "none" and name not in reference:
+            unbroken = _Run(strategy, model, precision, xla and precision != "float32")
+            reference[name] = unbroken.outcome(unbroken.fit("int32"))
         cells.append(_interrupted(strategy, model, precision, xla, backup))
     named = [{"strategy": job["strategy"], **cell} for cell in cells]
     return {"cells": named, "reference": reference}

@@ -12,7 +12,7 @@ import pytest
 import safetensors.numpy
 
 from keras_bert_kit import BertForSequenceClassification
-from keras_bert_kit.training import finetune_text_classification, run_state
+from keras_bert_kit.training import finetune_text_classification, model_state
 from keras_bert_kit.training.callbacks import EpochCheckpoint
 
 EPOCHS = 4
@@ -134,7 +134,7 @@ def test_a_run_interrupted_after_its_last_epoch_only_writes_its_output(
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("owner", "method"),
-    [(run_state, "write_tensors"), (BertForSequenceClassification, "write_files")],
+    [(model_state, "write_tensors"), (BertForSequenceClassification, "write_files")],
     ids=["state", "best"],
 )
 def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(
