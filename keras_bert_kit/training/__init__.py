@@ -4,13 +4,9 @@ from keras_bert_kit.training.callbacks import BackupAndRestore
 from keras_bert_kit.training.evaluation import evaluate_classifier
 from keras_bert_kit.training.finetuning import finetune_text_classification, load_labelled_texts
 from keras_bert_kit.training.losses import classification_loss, pretraining_losses
-from keras_bert_kit.training.optimizers import (
-    BertAdamW,
-    BertLamb,
-    LinearWarmupDecay,
-    bert_optimizer,
-)
+from keras_bert_kit.training.optimizers import BertAdamW, BertLamb, bert_optimizer
 from keras_bert_kit.training.recipe import FinetuningRecipe, FinetuningResult
+from keras_bert_kit.training.schedules import LinearWarmupDecay
 from keras_bert_kit.training.strategies import distribution_strategy
 
 __all__ = [
