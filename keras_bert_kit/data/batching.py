@@ -66,7 +66,7 @@ def bucketed_batches(
     if seed is None:
         rows = tf.data.Dataset.range(len(texts), output_type=tf.int32).batch(batch_size)
     else:
-        rows = _epochs(seed, epochs).flat_map(
+        rows = epoch_numbers(seed, epochs).flat_map(
             lambda epoch: _shuffled_rows(texts.lengths, batch_size, tf.stack([epoch, seed]))
         )
         batches = -(-len(texts) // batch_size) * (1 if epochs is None else len(epochs))
@@ -75,7 +75,13 @@ def bucketed_batches(
     return rows.map(pack, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 
-def _epochs(seed: int, epochs: Sequence[int] | None) -> tf.data.Dataset:
+def epoch_numbers(seed: int, epochs: Sequence[int] | None) -> tf.data.Dataset:
+    """Gives the epochs that a dataset goes through, as int64 scalars.
+
+    Args:
+        seed: Decides the numbers where none are given.
+        epochs: The numbers; `None` gives one at random, another one in each iteration.
+    """
     if epochs is not None:
         return tf.data.Dataset.from_tensor_slices(np.array(epochs, "int64"))
     return tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).take(1)

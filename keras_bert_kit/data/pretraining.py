@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from keras_bert_kit.data.batching import length_buckets
+from keras_bert_kit.data.batching import epoch_numbers, length_buckets
 from keras_bert_kit.data.masking import TokenMasker
 from keras_bert_kit.data.sentence_pairs import (
     Document,
@@ -139,7 +139,7 @@ def pretraining_batches(
     distribution.experimental_distribute.auto_shard_policy = (
         tf.data.experimental.AutoShardPolicy.DATA
     )
-    found = _epochs(seed, epochs).flat_map(one_epoch)
+    found = epoch_numbers(seed, epochs).flat_map(one_epoch)
     return found.prefetch(tf.data.AUTOTUNE).with_options(distribution)
 
 
@@ -260,9 +260,3 @@ def _packer(
         )
 
     return pack
-
-
-def _epochs(seed: int, epochs: Sequence[int] | None) -> tf.data.Dataset:
-    if epochs is not None:
-        return tf.data.Dataset.from_tensor_slices(np.array(epochs, "int64"))
-    return tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).take(1)
