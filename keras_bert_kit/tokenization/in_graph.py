@@ -1,39 +1,63 @@
 """BERT's tokenizer as TensorFlow ops, for tf.data and for exported models.
 
 Only two ops of tensorflow-text are used, `FastBertNormalize` and `FastWordpieceTokenize`: TF
-Serving has carried both since 2.12, and both have LiteRT kernels. Packing is done with dense ops.
+Serving has carried both since 2.12, and both have LiteRT kernels. The rest is core TensorFlow.
 """
 
 from __future__ import annotations
 
 import functools
+import re
+from collections.abc import Callable
 
 import keras
 import numpy as np
 import tensorflow as tf
 import tensorflow_text as tf_text
 
-from keras_bert_kit.tokenization.lengths import check_max_length
-from keras_bert_kit.tokenization.normalizer_map import build_normalizer_map
-from keras_bert_kit.tokenization.vocabulary import check_vocabulary
+from keras_bert_kit.tokenization.lengths import check_max_length, truncation_strategy
+from keras_bert_kit.tokenization.normalizer_map import MARKS, NormalizerMap, build_normalizer_map
+from keras_bert_kit.tokenization.vocabulary import (
+    MAX_INPUT_CHARS_PER_WORD,
+    SPECIAL_TOKENS,
+    check_tokens,
+)
 
-# The reference's limit is 100 characters a word, of at most 4 bytes each; the op counts bytes.
-MAX_BYTES_PER_WORD = 400
+# Marks that a text is given on its way to the ids. Each added token has one of its own.
+_OPEN, _CLOSE, _UNREACHABLE, _LONG_WORD = map(chr, MARKS[:4])
+_OF_ADDED_TOKENS = MARKS[4:]
+_ANY_MARK = f"[{chr(MARKS[0])}-{chr(MARKS[-1])}]"
+_DELETED = "\ue000"  # as by the reference
+_PRIVATE = re.compile("[\U000f0000-\U0010fffd]")
+_MOST_COUNTED = 100  # RE2 writes a counted class out as often as it counts
 
 
 @keras.saving.register_keras_serializable("keras_bert_kit")
 class InGraphTokenizer(keras.layers.Layer):
     """Maps strings to `input_ids`, `token_type_ids` and `attention_mask` inside a graph.
 
-    Gives the ids of `BertTokenizer` with the same settings, but for words of more than 100
-    characters, which that one makes a single [UNK]. Runs on the TensorFlow backend only.
+    Gives the ids of `BertTokenizer` with the same settings. Runs on the TensorFlow backend only.
+
+    What still differs:
+        Marks out of order. Where accents are removed, a few marks stay, those that have a width,
+        such as Hangul tone marks or musical stems. Two of them in a row that are not in Unicode's
+        canonical order are put into it by `BertTokenizer` and left as they are here, because the
+        op sees one character at a time.
+        Truncation without room. Where `only_first` or `only_second` would have to cut more than
+        there is, `BertTokenizer` raises a `ValueError`; here the other text is cut too.
 
     Args:
         vocab: The tokens in the order of their ids.
         do_lower_case: Whether texts are lower-cased.
         strip_accents: Whether accents are removed; `None` does as `do_lower_case` says.
-        tokenize_chinese_chars: Must be true: the word-piece op makes each CJK character a word.
+        tokenize_chinese_chars: Whether each CJK character is a word of its own.
         max_length: Longest sequence in tokens, specials included; `None` cuts nothing.
+        truncation: What is cut: `True` or "longest_first" the longer text of a pair first,
+            "only_first", "only_second", or `False` for nothing.
+        split_special_tokens: Whether a special token that is written in a text is read as text.
+        never_split: Words of the vocabulary that are tokens wherever they are written.
+        additional_special_tokens: Tokens of the vocabulary that are special beside BERT's five.
+        max_input_chars_per_word: A word of more characters is a single [UNK].
 
     Call arguments:
         inputs: string tensor (B,), or a pair of two such tensors.
@@ -43,8 +67,8 @@ class InGraphTokenizer(keras.layers.Layer):
         S is the longest sequence of the batch.
 
     Raises:
-        ValueError: The vocabulary is not one of BERT, `max_length` leaves no room, or
-            `tokenize_chinese_chars` is false.
+        ValueError: The vocabulary is not one of BERT, `max_length` leaves no room, or there is no
+            such `truncation`.
 
     Example:
         >>> layer = BertTokenizer.from_pretrained("path/to/model").in_graph(max_length=128)
@@ -58,36 +82,60 @@ class InGraphTokenizer(keras.layers.Layer):
         strip_accents=None,
         tokenize_chinese_chars=True,
         max_length=None,
+        truncation=True,
+        split_special_tokens=False,
+        never_split=(),
+        additional_special_tokens=(),
+        max_input_chars_per_word=MAX_INPUT_CHARS_PER_WORD,
         **kwargs,
     ):
         super().__init__(**{"autocast": False, "trainable": False, "dtype": "int32", **kwargs})
-        check_vocabulary(vocab)
+        check_tokens(vocab, never_split, additional_special_tokens, max_input_chars_per_word)
         check_max_length(max_length)
-        if not tokenize_chinese_chars:
-            raise ValueError(
-                "In a graph each CJK character is a word of its own. "
-                "Received: tokenize_chinese_chars=False. Use BertTokenizer in Python."
-            )
+        truncation_strategy(truncation)
         self._vocab = tuple(vocab)
         self.do_lower_case = do_lower_case
         self.strip_accents = strip_accents
         self.tokenize_chinese_chars = tokenize_chinese_chars
         self.max_length = max_length
+        self.truncation = truncation
+        self.split_special_tokens = split_special_tokens
+        self.never_split = tuple(never_split)
+        self.additional_special_tokens = tuple(additional_special_tokens)
+        self.max_input_chars_per_word = max_input_chars_per_word
         self.pad_token_id, self.cls_token_id, self.sep_token_id = (
             self._vocab.index(token) for token in ("[PAD]", "[CLS]", "[SEP]")
         )
-        self._normalizer = self._make_normalizer()
-        self._wordpiece = _wordpiece(self._vocab)
+        # What a text may hold whole, and whether it is then read as text all the same.
+        special = (*SPECIAL_TOKENS, *self.additional_special_tokens)
+        self._is_text = dict.fromkeys(special, split_special_tokens)
+        self._is_text |= dict.fromkeys(self.never_split, False)
+        kept = [token for token, is_text in self._is_text.items() if not is_text]
+        self._marks = dict(zip(kept, map(chr, _OF_ADDED_TOKENS), strict=False))
+        rules = _normalizer_map(do_lower_case, strip_accents, tokenize_chinese_chars)
+        self._separators = _character_class(rules.separators)
+        self._long_word = _long_word(rules.separators, max_input_chars_per_word)
+        self._wordpiece = _wordpiece(self._vocab, rules, len(kept), max_input_chars_per_word)
+        with tf.init_scope():  # a constant of its own, also when a graph is being traced
+            self._normalizer = tf_text.FastBertNormalizer(
+                model_buffer=tf.constant(np.frombuffer(rules.model, "uint8"))
+            )
         self.built = True
 
     def tokenize(self, texts):
         """Maps strings (B,) to ids without special tokens, a ragged int32 tensor (B, None)."""
-        return self._wordpiece.tokenize(self._normalizer.normalize(texts))
+        texts = tf.convert_to_tensor(texts, tf.string)
+        texts = _change_where(texts, f"{_ANY_MARK}|{self._added_token()}", self._mark_added_tokens)
+        texts = self._normalizer.normalize(texts)
+        texts = _change_where(texts, self._long_word, self._mark_long_words)
+        ids = self._wordpiece.tokenize(texts)
+        of_marks = [self._vocab.index(token) for token in ("[UNK]", *self._marks)]
+        mark = ids.flat_values - len(self._vocab)
+        values = tf.where(mark < 0, ids.flat_values, tf.gather(of_marks, tf.maximum(mark, 0)))
+        return ids.with_flat_values(values)
 
     def pack(self, ids, pair_ids=None, max_length=None, length=None):
-        """Adds the special tokens, cuts to `max_length`, and pads.
-
-        Of a pair the longer text is cut first, as the `tokenizers` library's `longest_first` does.
+        """Adds the special tokens, cuts to `max_length` as `truncation` says, and pads.
 
         Args:
             ids: ragged int32 tensor (B, None).
@@ -99,9 +147,8 @@ class InGraphTokenizer(keras.layers.Layer):
             A dict of `input_ids`, `token_type_ids` and `attention_mask`, int32 (B, S).
         """
         check_max_length(max_length, pair=pair_ids is not None)
-        first, second = sequence_lengths(
-            _row_lengths(ids), None if pair_ids is None else _row_lengths(pair_ids), max_length
-        )
+        second = None if pair_ids is None else _row_lengths(pair_ids)
+        first, second = sequence_lengths(_row_lengths(ids), second, max_length, self.truncation)
         end = first + 1  # where the first [SEP] stands
         total = end + 1 if second is None else end + second + 2
         if length is None:
@@ -146,36 +193,66 @@ class InGraphTokenizer(keras.layers.Layer):
             "strip_accents": self.strip_accents,
             "tokenize_chinese_chars": self.tokenize_chinese_chars,
             "max_length": self.max_length,
+            "truncation": self.truncation,
+            "split_special_tokens": self.split_special_tokens,
+            "never_split": list(self.never_split),
+            "additional_special_tokens": list(self.additional_special_tokens),
+            "max_input_chars_per_word": self.max_input_chars_per_word,
         }
 
-    def _make_normalizer(self):
-        rules = build_normalizer_map(
-            lowercase=self.do_lower_case,
-            strip_accents=self.strip_accents,
-            handle_chinese_chars=self.tokenize_chinese_chars,
+    def _added_token(self):
+        """Gives the pattern of every token that is looked for; the longest comes first."""
+        tokens = sorted(self._is_text, key=len, reverse=True) if self._marks else []
+        return "|".join(map(re.escape, tokens)) or _ANY_MARK
+
+    def _mark_added_tokens(self, texts):
+        """Writes the mark of each token that is kept whole in its place."""
+        texts = tf.strings.regex_replace(texts, _ANY_MARK, _DELETED)
+        texts = tf.strings.regex_replace(texts, self._added_token(), rf"{_OPEN}\0{_CLOSE}")
+        for token, is_text in self._is_text.items():
+            found = _OPEN + re.escape(token) + _CLOSE
+            instead = token.replace("\\", r"\\") if is_text else f" {self._marks[token]} "
+            texts = tf.strings.regex_replace(texts, found, instead)
+        return texts
+
+    def _mark_long_words(self, texts):
+        """Writes a mark in the place of each word of too many characters."""
+        texts = tf.strings.regex_replace(texts, f"({self._separators})", r" \1 ")
+        words = tf.strings.split(texts)
+        is_long = tf.strings.length(words.values, "UTF8_CHAR") > self.max_input_chars_per_word
+        return tf.strings.unsorted_segment_join(
+            tf.where(is_long, _LONG_WORD, words.values), words.value_rowids(), words.nrows(), " "
         )
-        with tf.init_scope():  # a constant of its own, also when a graph is being traced
-            return tf_text.FastBertNormalizer(
-                model_buffer=tf.constant(np.frombuffer(rules, "uint8"))
-            )
 
 
-def sequence_lengths(first, second, max_length):
+def sequence_lengths(first, second, max_length, truncation=True):
     """Gives how many ids of each text stay when a sequence is cut to `max_length`.
 
     Args:
         first: int tensor (B,), ids of the first text.
         second: int tensor (B,), ids of the second text, or `None`.
         max_length: Longest sequence in tokens, specials included, or `None`.
+        truncation: What is cut; see `InGraphTokenizer`. Where `only_first` or `only_second` leave
+            no room for the other text, that one is cut too.
 
     Returns:
         The two lengths after the cut; the second is `None` where it was.
+
+    Raises:
+        ValueError: The second text is to be cut where there is none.
     """
-    if max_length is None:
+    strategy = truncation_strategy(truncation, pair=second is not None)
+    if max_length is None or strategy is None:
         return first, second
     if second is None:
         return tf.minimum(first, max_length - 2), None
     budget = max_length - 3
+    if strategy == "only_first":
+        second = tf.minimum(second, budget)
+        return tf.minimum(first, budget - second), second
+    if strategy == "only_second":
+        first = tf.minimum(first, budget)
+        return first, tf.minimum(second, budget - first)
     shorter = tf.minimum(tf.minimum(first, second), budget // 2)
     longer = tf.minimum(tf.maximum(first, second), budget - shorter)
     first_is_shorter = first <= second
@@ -197,9 +274,66 @@ def _gather(ragged, column):
     return tf.gather(values, tf.clip_by_value(starts + column, 0, last))
 
 
+def _change_where(texts, pattern: str, change: Callable):
+    """Changes the texts that hold a pattern, and leaves the others as they are."""
+    # \C is any byte, so that a text that is no UTF-8 is looked through as well.
+    rows = tf.where(tf.strings.regex_full_match(texts, rf"\C*(?:{pattern})\C*"))  # (R, 1)
+    return tf.tensor_scatter_nd_update(texts, rows, change(tf.gather_nd(texts, rows)))
+
+
+def _character_class(ranges, but=""):
+    spans = (rf"\x{{{low:X}}}-\x{{{high:X}}}" for low, high in ranges)
+    return f"[{but}{''.join(spans)}]"
+
+
+def _long_word(separators, limit: int) -> str:
+    """Gives a small pattern that finds every word of more than `limit` characters, and others."""
+    wide = [(low, high) for low, high in separators if high < 0x80 or high - low > 500]
+    return f"{_character_class(wide, but='^')}{{{min(limit, _MOST_COUNTED) + 1},}}"
+
+
+@functools.cache
+def _normalizer_map(
+    lowercase: bool, strip_accents: bool | None, handle_chinese_chars: bool
+) -> NormalizerMap:
+    return build_normalizer_map(
+        lowercase=lowercase,
+        strip_accents=strip_accents,
+        handle_chinese_chars=handle_chinese_chars,
+        split_by_op=split_by_op(),
+    )
+
+
+@functools.cache
+def split_by_op() -> frozenset[str]:
+    """Asks the word-piece op which characters, white space apart, are words of their own."""
+    points = (*range(1, 0xD800), *range(0xE000, 0x40000))
+    text = "a".join(["", *map(chr, points), ""])
+    with tf.init_scope():
+        op = tf_text.FastWordpieceTokenizer(["[UNK]", "a"], token_out_type=tf.int32)
+        _, starts, ends = (part.flat_values.numpy() for part in op.tokenize_with_offsets([text]))
+    text = text.encode()
+    pieces = {text[start:end] for start, end in zip(starts, ends, strict=True) if end - start <= 4}
+    return frozenset(piece for piece in map(bytes.decode, pieces) if len(piece) == 1) - {"a"}
+
+
 @functools.lru_cache(maxsize=8)
-def _wordpiece(vocab: tuple[str, ...]) -> tf_text.FastWordpieceTokenizer:
+def _wordpiece(
+    vocab: tuple[str, ...], rules: NormalizerMap, added: int, max_input_chars_per_word: int
+) -> tf_text.FastWordpieceTokenizer:
+    """Makes the op for texts that the map and the marks have gone over.
+
+    A token with a private-use character is in no text, because the reference deletes those, and
+    they mean something else here.
+    """
+    tokens = [
+        f"{_UNREACHABLE}{index}" if _PRIVATE.search(token) else token.translate(rules.stand_ins)
+        for index, token in enumerate(vocab)
+    ]
+    tokens += [_LONG_WORD, *map(chr, _OF_ADDED_TOKENS[:added])]
     with tf.init_scope():
         return tf_text.FastWordpieceTokenizer(
-            vocab, max_bytes_per_word=MAX_BYTES_PER_WORD, token_out_type=tf.int32
+            tokens,
+            max_bytes_per_word=4 * max_input_chars_per_word,  # a character takes 4 at most
+            token_out_type=tf.int32,
         )

@@ -1,35 +1,53 @@
-"""The rules of the reference BERT normaliser, as a model for `tf_text.FastBertNormalizer`.
+"""The rules of the reference BERT tokenizer, for two ops of tensorflow-text.
 
-The op looks every code point up in a trie and replaces it by a string. `build_normalizer_map`
-fills that trie from `tokenizers.normalizers.BertNormalizer` itself, so no rule is written twice.
+`FastBertNormalizer` looks every code point up in a trie and replaces it by a string.
+`build_normalizer_map` fills that trie from `tokenizers.normalizers.BertNormalizer` itself, so no
+rule is written twice. `FastWordpieceTokenizer` then splits words by rules of its own. Where these
+are not the reference's, the trie makes up for it: with a space, or with a stand-in, which is a
+private-use code point. The reference deletes those, so none is left over from the text itself.
 """
 
 from __future__ import annotations
 
-import functools
+import dataclasses
+import itertools
+from collections.abc import Sequence, Set
 
 import flatbuffers
 import numpy as np
 from tokenizers.normalizers import BertNormalizer
+from tokenizers.pre_tokenizers import BertPreTokenizer
 
 from keras_bert_kit.tokenization.double_array import VALUE_BIT, build_double_array
+from keras_bert_kit.tokenization.vocabulary import bert_normalizer
 
+#: Private-use code points that a map leaves as they are: marks put into a text before it.
+MARKS = range(0x108000, 0x10FFFE)
+
+_STAND_INS = (range(0xF0000, 0xFFFFE), range(0x100000, MARKS.start))
 _LENGTH_BITS = 6  # of a value; the place of its string in the pool comes above them
-
-# `tf_text.FastWordpieceTokenizer` makes each of these code points a word by itself.
-_SPLIT_BY_WORDPIECE = (
-    (0x3400, 0x4DBF),
-    (0x4E00, 0x9FFF),
-    (0xF900, 0xFAFF),
-    (0x20000, 0x2A6DF),
-    (0x2A700, 0x2B73F),
-    (0x2B740, 0x2B81F),
-    (0x2B820, 0x2CEAF),
-    (0x2F800, 0x2FA1F),
-)
 # Surrogates are not characters. Planes 4 to 13 hold none, so there is nothing to change.
-_ASKED = (range(0xD800), range(0xE000, 0x40000), range(0xE0000, 0x110000))
+_ASKED = (range(0xD800), range(0xE000, 0x40000), range(0xE0000, MARKS.start))
+_UNASKED = "\U00040000"
 _SEPARATOR = "|"
+_CHUNK = 4096  # characters; the reference takes more than twice as long for twice as many
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class NormalizerMap:
+    """What makes the two ops split and change texts as the reference does.
+
+    Attributes:
+        model: The model buffer of `tf_text.FastBertNormalizer`.
+        stand_ins: For `str.translate`, the stand-in of each code point that has one. The
+            vocabulary must be written with them as well.
+        separators: First and last of each range of code points at which words of a mapped text
+            end, marks among them. A range may hold code points that no mapped text holds.
+    """
+
+    model: bytes
+    stand_ins: dict[int, str]
+    separators: tuple[tuple[int, int], ...]
 
 
 def build_normalizer_map(
@@ -37,90 +55,82 @@ def build_normalizer_map(
     lowercase: bool,
     strip_accents: bool | None = None,
     handle_chinese_chars: bool = True,
-    clean_text: bool = True,
-) -> bytes:
-    """Build the model buffer of `tf_text.FastBertNormalizer` for one set of BERT rules.
-
-    The buffer is meant for text that `tf_text.FastWordpieceTokenizer` splits next. That op
-    surrounds Chinese characters with word boundaries by itself, so the buffer leaves the spaces
-    of `handle_chinese_chars` out wherever the op's own boundaries have the same effect. For the
-    same reason the buffer cannot switch that splitting off: with `handle_chinese_chars=False` the
-    normalised text is the reference's, but Chinese characters still become words of their own.
-
-    What the op calls punctuation or Chinese is its own matter too. It splits at 396 code points
-    where the reference does not: punctuation newer than the reference's Unicode tables, and
-    U+2B820 to U+2B91F. It does not split at U+166D and U+111C9, where the reference does.
+    split_by_op: Set[str] = frozenset(),
+) -> NormalizerMap:
+    """Builds the map for one set of BERT rules.
 
     A map sees one code point at a time. So where `strip_accents` leaves two combining marks in a
     row (musical or Glagolitic ones, say) in another order than the canonical one, the reference
     swaps them and the op does not.
 
     Args:
-        lowercase: bool, whether to lower-case.
-        strip_accents: bool, whether to decompose and drop non-spacing marks. `None` follows
-            `lowercase`.
-        handle_chinese_chars: bool, whether Chinese characters are words of their own.
-        clean_text: bool, whether to drop control characters and turn white space into " ".
-
-    Returns:
-        bytes, a flatbuffer of table `FastBertNormalizerModel`. It is cached.
-
-    Raises:
-        TypeError: an argument is not a bool (or `None`, for `strip_accents`).
+        lowercase: Whether to lower-case.
+        strip_accents: Whether to decompose and drop non-spacing marks; `None` follows `lowercase`.
+        handle_chinese_chars: Whether Chinese characters are words of their own.
+        split_by_op: The characters that the word-piece op makes words of their own.
 
     Example:
-        buffer = build_normalizer_map(lowercase=True)
-        normalizer = tf_text.FastBertNormalizer(model_buffer=np.frombuffer(buffer, np.uint8))
+        >>> rules = build_normalizer_map(lowercase=True)
+        >>> buffer = tf.constant(np.frombuffer(rules.model, np.uint8))
+        >>> normalizer = tf_text.FastBertNormalizer(model_buffer=buffer)
 
     References:
-        `BertNormalizer` of https://github.com/huggingface/tokenizers
+        `BertNormalizer` and `BertPreTokenizer` of https://github.com/huggingface/tokenizers
         https://github.com/tensorflow/text, kernels `fast_bert_normalizer` and `darts_clone_trie`
     """
-    _check_bool("lowercase", lowercase)
-    if strip_accents is None:
-        strip_accents = lowercase
-    _check_bool("strip_accents", strip_accents, "True, False or None")
-    _check_bool("handle_chinese_chars", handle_chinese_chars)
-    _check_bool("clean_text", clean_text)
-    return _build(lowercase, strip_accents, handle_chinese_chars, clean_text)
+    strip_accents = lowercase if strip_accents is None else strip_accents
+    normalizer = bert_normalizer(lowercase, strip_accents, handle_chinese_chars)
+    answers = _ask(normalizer)
+    padded = {text[1] for text in answers.values() if _is_padded(text)}
+    plain = set().union(*(text for text in answers.values() if not _is_padded(text)))
+    split = split_by_reference(sorted(plain))
+    only_by_op = map(ord, sorted(split_by_op & plain - split))
+    stand_ins = dict(zip(only_by_op, map(chr, itertools.chain(*_STAND_INS)), strict=False))
+    changed = stand_ins | {ord(char): f" {char} " for char in split - split_by_op}
 
+    def adapt(text: str) -> str:
+        if _is_padded(text):  # the op needs no spaces around what it splits by itself
+            return text[1] if text[1] in split_by_op else text
+        return text.translate(changed)
 
-def _check_bool(name: str, value: object, allowed: str = "True or False") -> None:
-    """Raise `TypeError` unless `value` is a bool."""
-    if not isinstance(value, bool):
-        raise TypeError(f"`{name}` must be {allowed}. Received: {name}={value!r}")
-
-
-@functools.cache
-def _build(
-    lowercase: bool, strip_accents: bool, handle_chinese_chars: bool, clean_text: bool
-) -> bytes:
-    """Build the buffer of `build_normalizer_map` for checked arguments."""
-    normalizer = BertNormalizer(
-        clean_text=clean_text,
-        handle_chinese_chars=handle_chinese_chars,
-        strip_accents=strip_accents,
-        lowercase=lowercase,
-    )
-    changes = _changes(normalizer)
+    changes = {
+        ord(char): adapt(text).encode()
+        for char, text in answers.items()
+        if (text != char or ord(char) in changed) and adapt(text) != char
+    }
     pool, values = _pool_strings(set(changes.values()))
     points = np.zeros(0x110000, np.int32)
     points[list(changes)] = [values[text] for text in changes.values()]
     units = build_double_array(points)
-    return _flatbuffer(lowercase and strip_accents, units, int(points[0]), pool)
+    return NormalizerMap(
+        model=_flatbuffer(lowercase and strip_accents, units, int(points[0]), pool),
+        stand_ins=stand_ins,
+        separators=_separators(plain.difference(map(chr, stand_ins)) | padded, split_by_op | {" "}),
+    )
 
 
-def _changes(normalizer: BertNormalizer) -> dict[int, bytes]:
-    """Ask the reference what becomes of every code point.
+def split_by_reference(characters: Sequence[str]) -> set[str]:
+    """Asks the reference which characters, white space apart, are words of their own.
+
+    Args:
+        characters: The characters to ask about.
+    """
+    found = set()
+    for start in range(0, len(characters), _CHUNK):
+        text = "a".join(["", *characters[start : start + _CHUNK], ""])
+        pieces = BertPreTokenizer().pre_tokenize_str(text)
+        found |= {piece for piece, _ in pieces if len(piece) == 1}
+    return found - {"a"}  # between two characters that are split off
+
+
+def _ask(normalizer: BertNormalizer) -> dict[str, str]:
+    """Asks the reference what becomes of every code point.
 
     One call on one long text stands for a call on each code point, because the separator keeps
     them apart: the rules leave it alone, and they act on neighbours only if both are marks.
 
-    Args:
-        normalizer: the reference normaliser.
-
     Returns:
-        dict from each code point that changes to the UTF-8 bytes that replace it.
+        A dict from each code point, as a character, to what replaces it.
     """
     asked = [chr(point) for points in _ASKED for point in points]
     asked.remove(_SEPARATOR)
@@ -130,29 +140,29 @@ def _changes(normalizer: BertNormalizer) -> dict[int, bytes]:
             f"The normaliser must leave {_SEPARATOR!r} alone and map nothing to it. "
             f"Received: answers={len(answers)} for code points={len(asked)}"
         )
-    changes = {}
-    for char, answer in zip(asked, answers, strict=True):
-        if answer != char and (text := _without_needless_spaces(answer)) != char:
-            changes[ord(char)] = text.encode()
-    return changes
+    return {**dict(zip(asked, answers, strict=True)), _SEPARATOR: _SEPARATOR}
 
 
-def _without_needless_spaces(text: str) -> str:
-    """Drop the spaces around a character that the word-piece op splits off by itself."""
-    if len(text) != 3 or not text[0] == text[2] == " ":
-        return text
-    point = ord(text[1])
-    return text[1] if any(low <= point <= high for low, high in _SPLIT_BY_WORDPIECE) else text
+def _is_padded(text: str) -> bool:
+    return len(text) == 3 and text[0] == text[2] == " "
+
+
+def _separators(mapped: Set[str], split: Set[str]) -> tuple[tuple[int, int], ...]:
+    """Gives ranges that hold all characters that are split, and no other of a mapped text."""
+    marks = {chr(MARKS[0]), chr(MARKS[-1])}
+    ends = itertools.groupby(sorted(mapped | marks | {_UNASKED}), (split | marks).__contains__)
+    runs = [list(run) for is_split, run in ends if is_split]
+    return tuple((ord(run[0]), ord(run[-1])) for run in runs)
 
 
 def _pool_strings(strings: set[bytes]) -> tuple[bytes, dict[bytes, int]]:
-    """Join strings into one pool, where a string shares the bytes of one that starts with it.
+    """Joins strings into one pool, where a string shares the bytes of one that starts with it.
 
     Args:
-        strings: set of bytes, each of at most 63 bytes.
+        strings: Strings of at most 63 bytes.
 
     Returns:
-        tuple of the pool and a dict from each string to the value that points at it.
+        The pool, and a dict from each string to the value that points at it.
     """
     pool = bytearray()
     values = {}
@@ -166,16 +176,13 @@ def _pool_strings(strings: set[bytes]) -> tuple[bytes, dict[bytes, int]]:
 
 
 def _flatbuffer(lower_and_strip: bool, units: np.ndarray, zero: int, pool: bytes) -> bytes:
-    """Write table `FastBertNormalizerModel`.
+    """Writes table `FastBertNormalizerModel`.
 
     Args:
-        lower_and_strip: bool, slot 0: whether the map lower-cases and strips accents.
+        lower_and_strip: Slot 0: whether the map lower-cases and strips accents.
         units: uint32 array, slot 1: the double array.
-        zero: int, slot 2: the value of code point 0.
-        pool: bytes, slot 3: the strings.
-
-    Returns:
-        bytes, the flatbuffer.
+        zero: Slot 2: the value of code point 0.
+        pool: Slot 3: the strings.
     """
     builder = flatbuffers.Builder(units.nbytes + len(pool) + 64)
     units_at = builder.CreateNumpyVector(units)

@@ -124,7 +124,6 @@ def test_the_graph_holds_two_ops_of_tensorflow_text(artefact):
         "CaseFold",
         "Normalize",
         "RegexSplit",
-        "RegexReplace",
         "Ragged",
         "PyFunc",
         "XlaLaunch",

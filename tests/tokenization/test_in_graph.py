@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from keras_bert_kit import BertTokenizer
 from keras_bert_kit.tokenization.in_graph import InGraphTokenizer
+from keras_bert_kit.tokenization.normalizer_map import MARKS
 
 NAMES = ("input_ids", "token_type_ids", "attention_mask")
 TEXTS = ["The food was GREAT!", "", "café, naïve 3-room", "中文 the", "a\tb\u200bc\x00d \ufffd"]
@@ -67,9 +68,34 @@ def test_texts_and_pairs_of_edge_cases_equal_python(tokenizer):
         assert_equal(layer(tf.constant(TEXTS)), tokenizer(TEXTS, max_length=max_length))
 
 
-def test_special_tokens_in_a_text_are_read_as_text(tokenizer, layer):
-    texts = ["[MASK] [PAD]", "the [SEP] food", "[CLS]"]
+WRITTEN = ["[MASK] [PAD]", "the[SEP]food", "[CLS]", "[[mask]][MASK]", "[MA\U00108000SK]", "[UNK]s"]
+
+
+@pytest.mark.parametrize("split", [True, False])
+def test_special_tokens_in_a_text_are_read_as_in_python(vocab, split):
+    python = BertTokenizer(vocab, split_special_tokens=split)
+    assert_equal(python.in_graph()(tf.constant(WRITTEN)), python(WRITTEN))
+    assert split != np.isin(python("[MASK]")["input_ids"], python.mask_token_id).any()
+
+
+def test_special_tokens_are_found_beside_bytes_that_are_no_text(tokenizer, layer):
+    mask = tokenizer.mask_token_id
+    for text in (b"\xff [MASK]", b"\xe4\xb8[MASK] a\xc3", b"[MASK]"):
+        assert mask in layer.tokenize([text]).to_list()[0]
+
+
+def test_marks_in_a_text_are_deleted_like_other_private_characters(tokenizer, layer):
+    texts = [f"the{chr(MARKS[i])}food {chr(MARKS[i])}" for i in (0, 1, 2, 3, 4, 8, -1)]
     assert_equal(layer(tf.constant(texts)), tokenizer(texts))
+    assert_equal(layer(tf.constant(texts)), tokenizer(["thefood"] * len(texts)))
+
+
+def test_a_vocabulary_may_hold_private_characters(vocab):
+    private = ["\U00108000", "\U00108003", "\U000f0000", "##\U000f0000", "\U0002b820", "\U000f0001"]
+    python = BertTokenizer([*vocab, *private], tokenize_chinese_chars=False)
+    texts = [*private, " ".join(private), "".join(private), "x" * 101, "a\U0002b820"]
+    assert_equal(python.in_graph()(tf.constant(texts)), python(texts))
+    assert python.vocab["\U0002b820"] in python(texts)["input_ids"]
 
 
 def test_a_given_length_is_padded_to(layer):
@@ -97,28 +123,67 @@ def test_a_limit_without_room_is_refused_where_texts_are_packed(layer, paired, m
         layer.pack(ids, ids if paired else None, max_length)
 
 
-@pytest.mark.xfail(strict=True, reason="the word-piece op limits bytes, not characters")
-@pytest.mark.parametrize("word", ["x" * 101, "é" * 101, "x" * 400])
-def test_a_word_of_more_than_a_hundred_characters_is_unknown_as_in_python(tokenizer, layer, word):
-    assert_equal(layer(tf.constant([word])), tokenizer([word]))
+@pytest.mark.parametrize("limit", [1, 2, 7, 100, 1500])
+def test_a_word_of_too_many_characters_is_unknown_as_in_python(vocab, limit):
+    python = BertTokenizer(vocab, max_input_chars_per_word=limit)
+    words = [c * (limit + more) for c in ("x", "é", "中", "\U00010400") for more in (-1, 0, 1)]
+    texts = [*words, *(f"the {word}, food" for word in words), " ".join(words), "x" * 5000]
+    assert_equal(python.in_graph()(tf.constant(texts)), python(texts))
+    assert python(["x" * (limit + 1)])["input_ids"].shape == (1, 3)
 
 
-@pytest.mark.parametrize("word", ["x" * 100, "é" * 100, "x" * 401])
-def test_a_word_of_a_hundred_characters_or_far_more_equals_python(tokenizer, layer, word):
-    assert_equal(layer(tf.constant([word])), tokenizer([word]))
+def test_chinese_characters_that_stay_together_are_as_in_python(vocab):
+    python = BertTokenizer([*vocab, "中文", "##国"], tokenize_chinese_chars=False)
+    texts = ["中文国 the", "国中文", "中food", "豈\U0002a700"]
+    assert_equal(python.in_graph()(tf.constant(texts)), python(texts))
+    assert python.tokenize("中文国") == ["中文", "##国"]
 
 
-def test_chinese_characters_that_stay_together_are_refused(tokenizer):
-    python = BertTokenizer(tokenizer.tokens, tokenize_chinese_chars=False)
-    with pytest.raises(ValueError, match="Received: tokenize_chinese_chars=False"):
-        python.in_graph()
+@pytest.mark.parametrize("truncation", [True, "longest_first", "only_first", "only_second", False])
+@pytest.mark.parametrize("max_length", [12, 14, None])
+def test_ways_to_cut_are_those_of_python(tokenizer, truncation, max_length):
+    layer = tokenizer.in_graph(max_length, truncation)
+    lengths = [(one, other) for one in range(1, 9) for other in range(1, 9)]
+    first, second = (["a " * pair[i] for pair in lengths] for i in (0, 1))
+    expected = tokenizer(first, second, max_length=max_length, truncation=truncation)
+    assert_equal(layer((tf.constant(first), tf.constant(second))), expected)
+
+
+@pytest.mark.parametrize("truncation", ["only_first", "only_second"])
+def test_without_room_for_a_text_the_other_is_cut_too(tokenizer, truncation):
+    layer = tokenizer.in_graph(8, truncation)
+    ids = layer((tf.constant(["a " * 9]), tf.constant(["b " * 9])))["input_ids"]
+    kept = "b" if truncation == "only_first" else "a"
+    assert tokenizer.decode(ids[0], skip_special_tokens=True) == " ".join(kept * 5)
+
+
+def test_ways_to_cut_that_cannot_be_are_refused(tokenizer):
+    with pytest.raises(ValueError, match=r"truncation must be True, False, .*truncation='first'"):
+        tokenizer.in_graph(8, "first")
+    with pytest.raises(ValueError, match="Only a pair has a second text"):
+        tokenizer.in_graph(8, "only_second")(tf.constant(["a"]))
+
+
+def test_marks_out_of_order_are_not_put_in_order_unlike_in_python(vocab):
+    marks = ["\u302e", "\U0001d165"]  # of combining classes 224 and 216
+    python = BertTokenizer([*vocab, "".join(marks), "".join(marks[::-1])])
+    text = "".join(marks)
+    assert python.tokenize(text) == [text[::-1]]
+    assert python.in_graph().tokenize([text]).to_list() == [[python.vocab[text]]]
+    assert_equal(python.in_graph()(tf.constant([text[::-1]])), python([text[::-1]]))
 
 
 def test_settings_survive_serialisation(tokenizer):
     settings = {
         "do_lower_case": False,
         "strip_accents": True,
+        "tokenize_chinese_chars": False,
         "max_length": 7,
+        "truncation": "only_first",
+        "split_special_tokens": True,
+        "never_split": ["food"],
+        "additional_special_tokens": ["good"],
+        "max_input_chars_per_word": 5,
     }
     layer = InGraphTokenizer(tokenizer.tokens, **settings, name="ids")
     config = layer.get_config()

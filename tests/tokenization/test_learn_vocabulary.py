@@ -43,6 +43,13 @@ def test_settings_are_those_of_the_tokenizer():
     assert "##京" in learn_vocabulary(TEXTS, 120, tokenize_chinese_chars=False)
 
 
+def test_progress_is_shown_on_demand(capfd):
+    silent = learn_vocabulary(TEXTS, 90)
+    assert "".join(capfd.readouterr()) == ""
+    assert learn_vocabulary(TEXTS, 90, show_progress=True) == silent
+    assert "".join(capfd.readouterr()) != ""
+
+
 def test_texts_may_be_an_iterator():
     assert learn_vocabulary(iter(TEXTS), 90) == learn_vocabulary(TEXTS, 90)
 
