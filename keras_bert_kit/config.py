@@ -15,6 +15,8 @@ ACTIVATIONS = ("gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu", "swish",
 
 POSITION_EMBEDDING_TYPES = ("absolute", "sinusoidal")
 
+POOLING_MODES = ("mean", "cls", "max")
+
 PROBLEM_TYPES = (
     "single_label_classification",
     "multi_label_classification",
@@ -24,12 +26,12 @@ PROBLEM_TYPES = (
 # Keys of other writers' files that do not change what the model computes.
 _HARMLESS = frozenset(
     """
-    _name_or_path _num_labels architectures attn_implementation bos_token_id dtype eos_token_id
-    finetuning_task language model_max_length model_type name_or_path
-    num_labels output_attentions output_hidden_states output_past return_dict sep_token_id
-    task_specific_params tokenizer_class torch_dtype torchscript transformers_version use_cache
-    directionality pooler_fc_size pooler_num_attention_heads pooler_num_fc_layers
-    pooler_size_per_head pooler_type
+    _name_or_path _num_labels architectures attn_implementation backward_compatible bos_token_id
+    directionality dtype eos_token_id finetuning_task language model_max_length model_type
+    name_or_path num_labels output_attentions output_hidden_states output_past pooler_fc_size
+    pooler_num_attention_heads pooler_num_fc_layers pooler_size_per_head pooler_type return_dict
+    sep_token_id task_specific_params tokenizer_class torch_dtype torchscript
+    transformers_version use_cache
     """.split()  # noqa: SIM905, one name a line would be forty lines
 )
 
@@ -38,7 +40,7 @@ _ONLY_WHEN: dict[str, tuple[Any, ...]] = {
     "add_cross_attention": (False, None),
     "chunk_size_feed_forward": (0, None),
     "cross_attention_hidden_size": (None,),
-    "embedding_size": (),
+    "embedding_size": (None,),
     "is_decoder": (False, None),
     "is_encoder_decoder": (False, None),
     "position_embedding_type": (*POSITION_EMBEDDING_TYPES, None),
@@ -47,8 +49,21 @@ _ONLY_WHEN: dict[str, tuple[Any, ...]] = {
     "tie_encoder_decoder": (False, None),
 }
 
-# What `model_type` says of a BERT with sinusoidal or pre-norm layers: not "bert", for transformers
-# computes otherwise under that name.
+# Relatives of BERT that compute otherwise.
+_OTHERS = {
+    "albert": "ALBERT",
+    "camembert": "CamemBERT, a RoBERTa,",
+    "deberta-v2": "DeBERTa",
+    "distilbert": "DistilBERT",
+    "electra": "ELECTRA",
+    "mobilebert": "MobileBERT",
+    "modernbert": "ModernBERT",
+    "roberta": "RoBERTa",
+    "xlm-roberta": "XLM-RoBERTa",
+}
+
+# What `model_type` says of a BERT with sinusoidal or pre-norm layers, or with a masked-LM head that
+# is not like the encoder: not "bert", for transformers computes otherwise under that name.
 _OWN_MODEL_TYPE = "keras-bert-kit"
 
 # Fields that are left out of written files at these values, so that a plain BERT's file is plain.
@@ -56,7 +71,35 @@ _USUAL = {
     "position_embedding_type": "absolute",
     "norm_first": False,
     "gradient_checkpointing": False,
+    "mlm_hidden_act": None,
+    "mlm_layer_norm_eps": None,
 }
+
+
+# Those of them that transformers' BERT does not have.
+_OWN_FIELDS = tuple(name for name in _USUAL if name != "gradient_checkpointing")
+
+
+@dataclasses.dataclass(frozen=True)
+class PoolingConfig:
+    """How a sentence's embedding is made of its tokens' hidden states.
+
+    Args:
+        mode: "mean" of the tokens, "cls" for the first one, or "max" in each dimension.
+        normalize: Whether the embedding is scaled to length 1.
+
+    Raises:
+        ValueError: The mode is unknown.
+
+    Reference:
+        Reimers and Gurevych 2019, Sentence-BERT, section 3 (https://arxiv.org/abs/1908.10084).
+    """
+
+    mode: str = "mean"
+    normalize: bool = False
+
+    def __post_init__(self):
+        _check_choice("mode", self.mode, POOLING_MODES)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -88,6 +131,9 @@ class BertConfig:
         norm_first: Whether the encoder is pre-norm; BERT is not.
         gradient_checkpointing: Whether training computes each block again in the backward pass, to
             need less memory.
+        mlm_hidden_act: Activation of the masked-LM head; `None` means `hidden_act`. KerasHub's head
+            runs the erf form of GELU over an encoder with the tanh form.
+        mlm_layer_norm_eps: Epsilon of the masked-LM head; `None` means `layer_norm_eps`.
 
     Raises:
         ValueError: A field is out of its range.
@@ -117,6 +163,8 @@ class BertConfig:
     position_embedding_type: str = "absolute"
     norm_first: bool = False
     gradient_checkpointing: bool = False
+    mlm_hidden_act: str | None = None
+    mlm_layer_norm_eps: float | None = None
 
     def __post_init__(self):
         for name in (
@@ -141,12 +189,12 @@ class BertConfig:
             value = getattr(self, name)
             if not (value is None and name == "classifier_dropout") and not 0 <= value < 1:
                 raise ValueError(f"{name} must be at least 0 and below 1. Received: {value!r}")
-        for name in ("initializer_range", "layer_norm_eps"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(
-                    f"{name} must be finite and above 0. Received: {getattr(self, name)!r}"
-                )
+        for name in ("initializer_range", "layer_norm_eps", "mlm_layer_norm_eps"):
+            value = getattr(self, name)
+            if not (value is None and name == "mlm_layer_norm_eps") and not 0 < value < math.inf:
+                raise ValueError(f"{name} must be finite and above 0. Received: {value!r}")
         _check_choice("hidden_act", self.hidden_act, ACTIVATIONS)
+        _check_choice("mlm_hidden_act", self.mlm_hidden_act, (*ACTIVATIONS, None))
         _check_choice("problem_type", self.problem_type, (*PROBLEM_TYPES, None))
         _check_choice(
             "position_embedding_type", self.position_embedding_type, POSITION_EMBEDDING_TYPES
@@ -166,8 +214,14 @@ class BertConfig:
     @property
     def model_type(self) -> str:
         """What the config file calls the model; "bert" where transformers' BERT is the same."""
-        plain = self.position_embedding_type == "absolute" and not self.norm_first
-        return "bert" if plain else _OWN_MODEL_TYPE
+        own = [name for name in _OWN_FIELDS if getattr(self, name) != _USUAL[name]]
+        return _OWN_MODEL_TYPE if own else "bert"
+
+    @property
+    def head_dropout(self) -> float:
+        """Dropout rate before a classifier."""
+        unset = self.classifier_dropout is None
+        return self.hidden_dropout_prob if unset else self.classifier_dropout
 
     @property
     def num_labels(self) -> int:
@@ -203,7 +257,8 @@ class BertConfig:
         if model_type not in ("bert", _OWN_MODEL_TYPE, None):
             raise ValueError(
                 f"The model must be a BERT. Received: model_type={model_type!r}. "
-                "Other architectures are not loaded, so that none is loaded half."
+                f"{_OTHERS.get(model_type, 'Another architecture')} is not loaded, so that nothing "
+                "is loaded half."
             )
         fields = {field.name for field in dataclasses.fields(cls)}
         known = (fields | _HARMLESS | {"label2id"}) - _ONLY_WHEN.keys()
@@ -221,11 +276,11 @@ class BertConfig:
             values["id2label"] = default_labels(values.get("num_labels") or 2)
         config = cls(**{key: value for key, value in values.items() if key in fields})
         if model_type == "bert" and config.model_type != "bert":
+            received = ", ".join(f"{name}={getattr(config, name)!r}" for name in _OWN_FIELDS)
             raise ValueError(
-                "position_embedding_type='sinusoidal' and norm_first=True must stand in a config "
-                f"of model_type={_OWN_MODEL_TYPE!r}, for transformers' BERT has neither. "
-                f"Received: model_type={model_type!r}, norm_first={config.norm_first}, "
-                f"position_embedding_type={config.position_embedding_type!r}"
+                f"What transformers' BERT does not have must stand in a config of "
+                f"model_type={_OWN_MODEL_TYPE!r}: {', '.join(_OWN_FIELDS)}. "
+                f"Received: model_type={model_type!r}, {received}"
             )
         return config
 
@@ -260,8 +315,8 @@ class BertConfig:
     def to_dict(self) -> dict[str, Any]:
         """Gives the content of Hugging Face's `config.json`, without `architectures`.
 
-        `position_embedding_type`, `norm_first` and `gradient_checkpointing` are in it where they
-        are not what BERT usually has.
+        The fields from `position_embedding_type` on are in it where they are not what BERT usually
+        has.
         """
         values = dataclasses.asdict(self)
         values["id2label"] = {str(index): name for index, name in self.id2label.items()}

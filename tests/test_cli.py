@@ -49,6 +49,7 @@ def answers(out):
         ["finetune", "text-classification", "--help"],
         ["evaluate", "--help"],
         ["export", "--help"],
+        ["convert", "--help"],
         ["predict", "--help"],
     ],
     ids=" ".join,
@@ -194,3 +195,18 @@ def test_a_path_with_brackets_is_shown_as_it_is(run, trained_folder, tmp_path):
     folder = shutil.copytree(trained_folder, tmp_path / "[v1]")
     shown = run("export", folder, "--output", tmp_path / "[served]" / "1")
     assert "[served]/1" in shown.replace("\n", "")
+
+
+def test_convert_writes_another_format_and_compares_both_sides(run, trained_folder, tmp_path):
+    args = ["--to", "huggingface", "--verify"]
+    shown = run("convert", trained_folder, tmp_path / "copy", *args)
+    assert "BertForSequenceClassification, 41 weights" in " ".join(shown.split())
+    assert "Largest difference of outputs: 0 (at most 1e-05)" in shown
+    args = ["--to", "tf1", "--layer-norm-eps", "1e-12", "--json"]
+    answer = json.loads(run("convert", trained_folder, tmp_path / "tf1", *args))
+    assert answer["to"] == "tf1"
+    assert answer["output"] == str(tmp_path / "tf1")
+    assert answer["largest_difference"] is None
+    assert (tmp_path / "tf1" / "bert_model.ckpt.index").is_file()
+    kept = (trained_folder / "model.safetensors").read_bytes()
+    assert (tmp_path / "copy" / "model.safetensors").read_bytes() == kept

@@ -207,3 +207,18 @@ def test_an_interruption_is_one_line(fail, trained_folder, monkeypatch):
 
     monkeypatch.setattr(cli, "_load_classifier", interrupt)
     assert "Interrupted" in fail("predict", trained_folder, "good", code=130)
+
+
+def test_convert_says_what_stands_in_the_way(fail, tiny_folder, tmp_path):
+    out = tmp_path / "out"
+    check_parts(fail("convert", tiny_folder, out, "--to", "onnx"), "huggingface, tf1", "'onnx'")
+    check_parts(fail("convert", tiny_folder, out, "--to", "tf1"), "layer_norm_eps=1e-05")
+    check_parts(fail("convert", tmp_path / "none", out, "--to", "tf1"), "There is no folder")
+    check_parts(fail("convert", tmp_path, out, "--to", "tf1"), "must hold a BERT checkpoint")
+    roberta = tmp_path / "roberta"
+    shutil.copytree(tiny_folder, roberta)
+    (roberta / "config.json").write_text('{"model_type": "roberta", "hidden_size": 8}')
+    check_parts(fail("convert", roberta, out, "--to", "tf1"), "must be a BERT", "'roberta'")
+    check_parts(fail("convert", tiny_folder, roberta, "--to", "huggingface"), "--overwrite")
+    assert not out.exists()
+    assert json.loads((roberta / "config.json").read_text())["model_type"] == "roberta"

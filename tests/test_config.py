@@ -26,6 +26,8 @@ CHANGED = {
     "position_embedding_type": "sinusoidal",
     "norm_first": True,
     "gradient_checkpointing": True,
+    "mlm_hidden_act": "silu",
+    "mlm_layer_norm_eps": 1e-4,
 }
 # What transformers 4 and 5 wrote for a fine-tuned classifier, without the sizes.
 HUGGING_FACE = {

@@ -3,6 +3,7 @@
 This package sees arrays and weight paths, never a model class.
 """
 
-from keras_bert_kit.checkpoints.sources import Checkpoint, load_checkpoint
+from keras_bert_kit.checkpoints.checkpoint import Checkpoint
+from keras_bert_kit.checkpoints.sources import load_checkpoint, write_checkpoint
 
-__all__ = ["Checkpoint", "load_checkpoint"]
+__all__ = ["Checkpoint", "load_checkpoint", "write_checkpoint"]

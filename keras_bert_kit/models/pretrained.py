@@ -11,11 +11,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_bert_kit.checkpoints import huggingface, load_checkpoint
+from keras_bert_kit.checkpoints import Checkpoint, load_checkpoint, write_checkpoint
 from keras_bert_kit.checkpoints.folders import replaced_folder
-from keras_bert_kit.checkpoints.matching import LoadingReport, match
+from keras_bert_kit.checkpoints.matching import LoadingReport
 from keras_bert_kit.checkpoints.names import weight_path
 from keras_bert_kit.config import BertConfig, default_labels
+from keras_bert_kit.models.loading import assign, made_with_weights
+from keras_bert_kit.models.outputs import ModelOutput
 from keras_bert_kit.models.trainer import ReplicaTraining
 from keras_bert_kit.tokenization.tokenizer import BertTokenizer
 
@@ -37,6 +39,9 @@ class PretrainedModel(ReplicaTraining, keras.Model):
     #: Prefixes of weight paths that a checkpoint may lack; they then start at random.
     heads: tuple[str, ...] = ("pooler/",)
 
+    #: Arguments of the class, beside config and tokenizer, that `from_pretrained` passes on.
+    options: tuple[str, ...] = ()
+
     def __init__(self, config: BertConfig, tokenizer: BertTokenizer | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.config = config
@@ -44,10 +49,16 @@ class PretrainedModel(ReplicaTraining, keras.Model):
         self.loading_report: LoadingReport | None = None
         self.lora: dict[str, Any] | None = None
 
+    def __call__(self, *args, **kwargs):
+        """Computes; see the class."""
+        outputs = super().__call__(*args, **kwargs)
+        symbolic = any(isinstance(leaf, keras.KerasTensor) for leaf in keras.tree.flatten(outputs))
+        return outputs if symbolic else ModelOutput(outputs)
+
     @classmethod
     def from_pretrained(
         cls,
-        source: str | Path,
+        source: Any,
         *,
         num_labels: int | None = None,
         id2label: Mapping[int, str] | Sequence[str] | None = None,
@@ -58,14 +69,15 @@ class PretrainedModel(ReplicaTraining, keras.Model):
         """Makes a model with the weights and the tokenizer of a checkpoint.
 
         Args:
-            source: A local folder, `hf://owner/name`, `kaggle://...` or `package://name`; see
-                `load_checkpoint`.
+            source: A local folder, `hf://owner/name`, `kaggle://...`, `package://name`, a model of
+                keras-nlp, or a `Checkpoint`; see `load_checkpoint`.
             num_labels: Number of classes of a new classifier; their names are LABEL_0, LABEL_1...
             id2label: The names of the classes, in order or by index; instead of `num_labels`.
             new_head: `None` starts a head that the checkpoint lacks at random, and says so;
                 `True` does so also with one of another shape; `False` wants the head to be there.
             dtype: Keras dtype policy, such as "mixed_bfloat16"; `None` takes the global one.
-            **changes: Fields of the config that replace the checkpoint's.
+            **changes: Fields of the config that replace the checkpoint's, and the class' own
+                arguments.
 
         Raises:
             FileNotFoundError: The checkpoint, or a file of it, is missing.
@@ -83,13 +95,18 @@ class PretrainedModel(ReplicaTraining, keras.Model):
             changes["id2label"] = named
         elif num_labels is not None and num_labels != checkpoint.config.num_labels:
             changes["id2label"] = default_labels(num_labels)
-        config = dataclasses.replace(checkpoint.config, **changes)
-        model = cls(config, tokenizer=checkpoint.tokenizer, dtype=dtype)
-        model.loading_report = model.assign_weights(
-            checkpoint.weights, source=checkpoint.source, new_head=new_head
+        options = {"pooling": checkpoint.pooling, **changes}
+        options = {name: options[name] for name in cls.options if name in options}
+        fields = {name: value for name, value in changes.items() if name not in options}
+        config = dataclasses.replace(checkpoint.config, **fields)
+        model, report = made_with_weights(
+            lambda: cls(config, tokenizer=checkpoint.tokenizer, dtype=dtype, **options),
+            checkpoint,
+            new_head,
         )
-        if model.loading_report.new:
-            logger.warning("%s from %s: %s", cls.__name__, source, model.loading_report)
+        model.loading_report = report
+        if report.new:
+            logger.warning("%s from %s: %s", cls.__name__, checkpoint.source, report)
         return model
 
     def save_pretrained(self, path: str | Path, overwrite: bool = False):
@@ -118,16 +135,27 @@ class PretrainedModel(ReplicaTraining, keras.Model):
             ValueError: The model is quantized.
             OSError: The files cannot be written, for example for want of space.
         """
+        write_checkpoint(folder, self.to_checkpoint())
+
+    def to_checkpoint(self) -> Checkpoint:
+        """Gives config, weights and tokenizer, free of the model; LoRA is merged in.
+
+        Raises:
+            ValueError: The model is quantized.
+        """
         self._check_not_quantized()
         weights = {path: np.asarray(v.value) for path, v in self.weights_by_path().items()}
         for layer in self._flatten_layers():
             if getattr(layer, "lora_enabled", False):
                 weights[weight_path(layer.variables[0].path, self.path)] = np.asarray(layer.kernel)
-        huggingface.write(
-            folder, self.config, weights, type(self).__name__, prefixed=hasattr(self, "bert")
+        return Checkpoint(
+            source=self.name,
+            config=self.config,
+            weights=weights,
+            tokenizer=self.tokenizer,
+            architecture=type(self).__name__,
+            pooling=getattr(self, "pooling", None),
         )
-        if self.tokenizer is not None:
-            self.tokenizer.save_pretrained(folder)
 
     @property
     def max_length(self) -> int:
@@ -208,14 +236,10 @@ class PretrainedModel(ReplicaTraining, keras.Model):
             new_head: As in `from_pretrained`.
 
         Raises:
-            ValueError: The weights do not fill the model.
+            ValueError: The weights do not fill the model. Where the cause is that some are not
+                finite, the others are set.
         """
-        variables = self.weights_by_path()
-        shapes = {path: tuple(variable.shape) for path, variable in variables.items()}
-        report = match(source, shapes, weights, self.heads, new_head)
-        for path in shapes.keys() - set(report.new):
-            variables[path].assign(np.asarray(weights[path], "float32"))
-        return report
+        return assign(self, weights, source, new_head)
 
     def save(self, filepath, *args, **kwargs):
         """Writes a `.keras` file, as `keras.Model.save` does.

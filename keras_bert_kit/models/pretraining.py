@@ -28,12 +28,12 @@ class BertForPreTraining(PretrainedModel):
             0.
 
     Returns:
-        A dict of `prediction_logits`, float32 (B, P, V) or (B, S, V), and
+        A `ModelOutput` of `prediction_logits`, float32 (B, P, V) or (B, S, V), and
         `seq_relationship_logits`, float32 (B, 2): 0 the second text follows, 1 it does not.
 
     Example:
         >>> model = BertForPreTraining.from_pretrained("path/to/model")
-        >>> model(model.tokenizer(["A text."], ["Another."]))["seq_relationship_logits"]
+        >>> model(model.tokenizer(["A text."], ["Another."])).seq_relationship_logits
 
     Reference:
         Devlin et al. 2018, section 3.1 (https://arxiv.org/abs/1810.04805).
@@ -98,11 +98,11 @@ class BertForMaskedLM(PretrainedModel):
             0.
 
     Returns:
-        A dict of `logits`, float32 (B, P, V) or (B, S, V).
+        A `ModelOutput` of `logits`, float32 (B, P, V) or (B, S, V).
 
     Example:
         >>> model = BertForMaskedLM.from_pretrained("path/to/model")
-        >>> model(model.tokenizer(["A short text."]))["logits"]
+        >>> model(model.tokenizer(["A short text."])).logits
 
     Reference:
         Devlin et al. 2018, section 3.1, task 1 (https://arxiv.org/abs/1810.04805).
@@ -158,11 +158,11 @@ class BertForNextSentencePrediction(PretrainedModel):
             0.
 
     Returns:
-        A dict of `logits`, float32 (B, 2): 0 the second text follows, 1 it does not.
+        A `ModelOutput` of `logits`, float32 (B, 2): 0 the second text follows, 1 it does not.
 
     Example:
         >>> model = BertForNextSentencePrediction.from_pretrained("path/to/model")
-        >>> model(model.tokenizer(["A text."], ["Another."]))["logits"]
+        >>> model(model.tokenizer(["A text."], ["Another."])).logits
 
     Reference:
         Devlin et al. 2018, section 3.1, task 2 (https://arxiv.org/abs/1810.04805).
@@ -190,22 +190,17 @@ class BertForNextSentencePrediction(PretrainedModel):
         training=None,
     ):
         """Classifies; see the class."""
-        outputs = self.bert(
-            input_ids,
-            token_type_ids=token_type_ids,
-            attention_mask=attention_mask,
-            position_ids=position_ids,
-            training=training,
-        )
-        return {"logits": self.next_sentence(outputs["pooler_output"])}
+        inputs = (input_ids, token_type_ids, attention_mask, position_ids)
+        pooled = self.bert(*inputs, training=training)["pooler_output"]
+        return {"logits": self.next_sentence(pooled)}
 
 
 def _masked_lm_head(config: BertConfig, dtype) -> MaskedLMHead:
     return MaskedLMHead(
         vocab_size=config.vocab_size,
         hidden_size=config.hidden_size,
-        hidden_act=config.hidden_act,
-        layer_norm_eps=config.layer_norm_eps,
+        hidden_act=config.mlm_hidden_act or config.hidden_act,
+        layer_norm_eps=config.mlm_layer_norm_eps or config.layer_norm_eps,
         initializer_range=config.initializer_range,
         dtype=dtype,
         name="masked_lm",

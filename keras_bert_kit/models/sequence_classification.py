@@ -26,11 +26,11 @@ class BertForSequenceClassification(PretrainedModel):
             0.
 
     Returns:
-        A dict of `logits`, float32 (B, C).
+        A `ModelOutput` of `logits`, float32 (B, C).
 
     Example:
         >>> model = BertForSequenceClassification.from_pretrained("path/to/model", num_labels=2)
-        >>> model(model.tokenizer(["A short text."]))["logits"]
+        >>> model(model.tokenizer(["A short text."])).logits
 
     Reference:
         Devlin et al. 2018, section 4.1 (https://arxiv.org/abs/1810.04805).
@@ -41,10 +41,9 @@ class BertForSequenceClassification(PretrainedModel):
     def __init__(self, config, tokenizer=None, **kwargs):
         super().__init__(config, tokenizer, **kwargs)
         self.bert = BertModel(config, dtype=self.dtype_policy, name="bert")
-        dropout = config.classifier_dropout
         self.classifier = ClassificationHead(
             config.num_labels,
-            dropout=config.hidden_dropout_prob if dropout is None else dropout,
+            dropout=config.head_dropout,
             initializer_range=config.initializer_range,
             dtype=self.dtype_policy,
             name="classifier",
@@ -65,11 +64,6 @@ class BertForSequenceClassification(PretrainedModel):
         training=None,
     ):
         """Classifies; see the class."""
-        outputs = self.bert(
-            input_ids,
-            token_type_ids=token_type_ids,
-            attention_mask=attention_mask,
-            position_ids=position_ids,
-            training=training,
-        )
-        return {"logits": self.classifier(outputs["pooler_output"], training=training)}
+        inputs = (input_ids, token_type_ids, attention_mask, position_ids)
+        pooled = self.bert(*inputs, training=training)["pooler_output"]
+        return {"logits": self.classifier(pooled, training=training)}

@@ -85,6 +85,8 @@ class ReplicaTraining:
 
     def _forward(self, x, y, sample_weight, training):
         y_pred = self(x, training=training) if self._call_has_training_arg else self(x)
+        if isinstance(y_pred, dict):  # losses are given in a plain dict, and Keras compares types
+            y_pred = dict(y_pred)
         loss = self.compute_loss(
             x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training
         )

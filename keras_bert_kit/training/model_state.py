@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_bert_kit.checkpoints.tensors import read_tensors, write_tensors
+from keras_bert_kit.checkpoints.tensors import SafetensorsFile, write_tensors
 
 
 def write_model_state(path: Path, model: keras.Model):
@@ -33,12 +33,10 @@ def read_model_state(path: Path, model: keras.Model):
     Raises:
         ValueError: The file is damaged, or does not fit the model.
     """
-    tensors = read_tensors(path)
+    tensors = SafetensorsFile(path)
     model.optimizer.build(model.trainable_variables)
     variables = _variables(model)
-    if {name: array.shape for name, array in tensors.items()} != {
-        name: tuple(variable.shape) for name, variable in variables.items()
-    }:
+    if tensors.shapes != {name: tuple(variable.shape) for name, variable in variables.items()}:
         raise ValueError(f"{path} must hold the state of this model and optimizer")
     for name, variable in variables.items():
         variable.assign(tensors[name])

@@ -104,10 +104,16 @@ def test_a_cut_weight_file_is_refused(encoder_folder, kept):
     assert str(path) in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
-def test_a_missing_file_is_named_with_what_is_there(encoder_folder, name):
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("config.json", "must hold config.json. Found: .*vocab.txt"),
+        ("model.safetensors", "must hold a BERT checkpoint: .*bert_model.ckpt.*Found: config.json"),
+    ],
+)
+def test_a_missing_file_is_named_with_what_is_there(encoder_folder, name, message):
     (encoder_folder / name).unlink()
-    with pytest.raises(FileNotFoundError, match=f"must hold {name}. Found: .*vocab.txt"):
+    with pytest.raises(FileNotFoundError, match=message):
         load_checkpoint(encoder_folder)
 
 

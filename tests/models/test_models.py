@@ -279,3 +279,20 @@ def test_a_compiled_and_trained_model_is_saved_whole(classifier, tmp_path):
     assert int(loaded.optimizer.iterations) == int(classifier.optimizer.iterations) == 1
     check_same(loaded(INPUTS), classifier(INPUTS), atol=0)
     loaded.fit(INPUTS, LABELS, verbose=0)
+
+
+def test_an_error_while_weights_are_read_leaves_keras_as_it_was(tiny_folder, monkeypatch):
+    from keras_bert_kit.checkpoints.tensors import SafetensorsFile
+
+    def fail(self, name):
+        raise OSError("the disk is gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SafetensorsFile, "__getitem__", fail)
+        with pytest.raises(OSError, match="the disk is gone"):
+            BertModel.from_pretrained(tiny_folder)
+    layer = keras.layers.Dense(2)
+    with keras.StatelessScope():
+        layer.build((None, 3))
+    assert layer(np.ones((1, 3))).shape == (1, 2)
+    BertModel.from_pretrained(tiny_folder)

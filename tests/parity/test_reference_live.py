@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import keras_bert_kit
 from keras_bert_kit import BertTokenizer
-from keras_bert_kit.checkpoints.names import ENCODER, HEADS, convert, rows
+from keras_bert_kit.checkpoints.names import ENCODER, HEADS, HUGGINGFACE, rows
 from keras_bert_kit.training import pretraining_losses
 
 pytestmark = pytest.mark.reference
@@ -16,11 +16,15 @@ transformers = pytest.importorskip("transformers")
 
 VOCABULARY = "[PAD] [UNK] [CLS] [SEP] [MASK] the food is good ##s ! a b c d e f g".split()  # noqa: SIM905
 TEXTS = ["The foods is GOOD!", "", "é unknown §"]
+LABELS = ("bad", "so-so", "good")
 NAMES = {
     "BertModel": ("last_hidden_state", "pooler_output"),
     "BertForSequenceClassification": ("logits",),
     "BertForMaskedLM": ("logits",),
     "BertForNextSentencePrediction": ("logits",),
+    "BertForTokenClassification": ("logits",),
+    "BertForQuestionAnswering": ("start_logits", "end_logits"),
+    "BertForMultipleChoice": ("logits",),
     "BertForPreTraining": ("prediction_logits", "seq_relationship_logits"),
 }
 
@@ -47,7 +51,7 @@ def theirs(request, name):
         type_vocab_size=types,
         hidden_act=activation,
         layer_norm_eps=epsilon,
-        id2label={0: "bad", 1: "so-so", 2: "good"},
+        id2label=dict(enumerate(LABELS[: 2 if name == "BertForQuestionAnswering" else 3])),
         attn_implementation="eager",
     )
     model = getattr(transformers, name)(config).eval()
@@ -69,6 +73,8 @@ def random_inputs(types):
 
 def check_equal(ours, theirs, name):
     inputs = random_inputs(theirs.config.type_vocab_size)
+    if name == "BertForMultipleChoice":
+        inputs = {key: value[None] for key, value in inputs.items()}  # three choices of one
     with torch.no_grad():
         expected = theirs(**{key: torch.tensor(value) for key, value in inputs.items()})
     actual = ours(inputs)
@@ -99,7 +105,7 @@ def test_what_is_saved_here_loads_in_transformers(theirs, name, tmp_path):
     )
     assert not any(info.values()), info
     check_equal(ours, back.eval(), name)
-    assert back.config.id2label == {0: "bad", 1: "so-so", 2: "good"}
+    assert back.config.id2label == theirs.config.id2label
     assert back.config.architectures == [name]
     reference = transformers.AutoTokenizer.from_pretrained(tmp_path / "ours")
     expected = reference(TEXTS, padding=True, return_tensors="np")
@@ -147,7 +153,7 @@ def test_gradients_of_the_pretraining_loss_are_the_same(theirs, tmp_path):
         row = table[path]
         np.testing.assert_allclose(
             keras.ops.convert_to_numpy(gradient),
-            convert(reference[row.huggingface].numpy(), row.kind),
+            HUGGINGFACE.to_ours(reference[row.huggingface].numpy(), row, ours.config),
             atol=1e-5,
             err_msg=path,
         )

@@ -12,12 +12,16 @@ from checks import check_same_weights
 
 from keras_bert_kit import (
     BertForMaskedLM,
+    BertForMultipleChoice,
+    BertForNextSentencePrediction,
     BertForPreTraining,
+    BertForQuestionAnswering,
     BertForSequenceClassification,
+    BertForTokenClassification,
     BertModel,
     BertTokenizer,
 )
-from keras_bert_kit.checkpoints.names import ENCODER, HEADS, convert, rows
+from keras_bert_kit.checkpoints.names import ENCODER, HEADS, HUGGINGFACE, rows
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 VARIANTS = {
@@ -29,6 +33,10 @@ MODELS = {
     "classifier": BertForSequenceClassification,
     "masked_lm": BertForMaskedLM,
     "pretraining": BertForPreTraining,
+    "next_sentence": BertForNextSentencePrediction,
+    "tokens": BertForTokenClassification,
+    "question": BertForQuestionAnswering,
+    "choice": BertForMultipleChoice,
 }
 INPUT_NAMES = ("input_ids", "token_type_ids", "attention_mask")
 
@@ -103,7 +111,7 @@ def test_gradients_of_the_pretraining_loss_equal_the_reference(reference, folder
         row = table[path]
         np.testing.assert_allclose(
             tf.convert_to_tensor(gradient),
-            convert(expected[row.huggingface], row.kind),
+            HUGGINGFACE.to_ours(expected[row.huggingface], row, model.config),
             atol=1e-5,
             err_msg=path,
         )

@@ -1,0 +1,69 @@
+"""BERT with a classifier over every token."""
+
+from __future__ import annotations
+
+import keras
+
+from keras_bert_kit.layers import ClassificationHead
+from keras_bert_kit.models.bert import BertModel
+from keras_bert_kit.models.pretrained import PretrainedModel
+
+
+@keras.saving.register_keras_serializable("keras_bert_kit")
+class BertForTokenClassification(PretrainedModel):
+    """BERT that gives each token logits over classes.
+
+    Args:
+        config: The model's config; `id2label` names the classes.
+        tokenizer: The tokenizer that belongs to the weights, if there is one.
+
+    Call arguments:
+        input_ids: int tensor (B, S); or a dict with the inputs.
+        token_type_ids: int tensor (B, S), segment ids; `None` means 0.
+        attention_mask: int or bool tensor (B, S) or (B, S, S), nonzero where a token may be seen;
+            `None` sees everything.
+        position_ids: int tensor (B, S), the place of each token in its sequence; `None` counts from
+            0.
+
+    Returns:
+        A `ModelOutput` of `logits`, float32 (B, S, C).
+
+    Example:
+        >>> model = BertForTokenClassification.from_pretrained("path/to/model", num_labels=9)
+        >>> model(model.tokenizer(["A short text."])).logits
+
+    Reference:
+        Devlin et al. 2018, section 5.3 (https://arxiv.org/abs/1810.04805).
+    """
+
+    heads = ("classifier/",)
+
+    def __init__(self, config, tokenizer=None, **kwargs):
+        super().__init__(config, tokenizer, **kwargs)
+        self.bert = BertModel(config, add_pooling_layer=False, dtype=self.dtype_policy, name="bert")
+        self.classifier = ClassificationHead(
+            config.num_labels,
+            dropout=config.head_dropout,
+            initializer_range=config.initializer_range,
+            dtype=self.dtype_policy,
+            name="classifier",
+        )
+        self.build(None)
+
+    def build(self, input_shape):
+        """Makes the classifier's weights; the encoder is made already."""
+        self.classifier.build((None, None, self.config.hidden_size))
+        self.built = True
+
+    def call(
+        self,
+        input_ids,
+        token_type_ids=None,
+        attention_mask=None,
+        position_ids=None,
+        training=None,
+    ):
+        """Classifies tokens; see the class."""
+        inputs = (input_ids, token_type_ids, attention_mask, position_ids)
+        hidden_states = self.bert(*inputs, training=training)["last_hidden_state"]
+        return {"logits": self.classifier(hidden_states, training=training)}
