@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 
 import numpy as np
 
@@ -95,7 +97,18 @@ class Checkpoint:
     pooling: PoolingConfig | None = None
 
 
-def architecture_of(paths) -> str:
+def named_architecture(path: Path) -> str:
+    """Gives the model class that a `config.json` names; an empty text where it names none.
+
+    Args:
+        path: The file.
+    """
+    names = json.loads(path.read_text(encoding="utf-8")).get("architectures")
+    name = names[0] if isinstance(names, list) and names else ""
+    return name if isinstance(name, str) else ""
+
+
+def architecture_of(paths: Iterable[str]) -> str:
     """Gives the name of the model class that has the heads of these weights.
 
     Args:

@@ -9,7 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from keras_bert_kit.checkpoints import pytorch
-from keras_bert_kit.checkpoints.checkpoint import Checkpoint, Weights, architecture_of
+from keras_bert_kit.checkpoints.checkpoint import (
+    Checkpoint,
+    Weights,
+    architecture_of,
+    named_architecture,
+)
 from keras_bert_kit.checkpoints.names import ENCODER, HEADS, HUGGINGFACE, rows
 from keras_bert_kit.checkpoints.tensors import SafetensorsFile, write_tensors
 from keras_bert_kit.config import BertConfig
@@ -64,7 +69,7 @@ def read(folder: Path) -> Checkpoint:
         config,
         weights,
         BertTokenizer.from_pretrained(folder),
-        _architecture(folder) or architecture_of(weights),
+        named_architecture(folder / CONFIG_FILE) or architecture_of(weights),
     )
 
 
@@ -111,12 +116,6 @@ def _existing(folder: Path, name: str) -> Path:
         there = ", ".join(sorted(entry.name for entry in folder.iterdir())[:10]) or "nothing"
         raise FileNotFoundError(f"{folder} must hold {name}. Found: {there}")
     return path
-
-
-def _architecture(folder: Path) -> str | None:
-    values = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-    name = (values.get("architectures") or [None])[0]
-    return name if isinstance(name, str) else None
 
 
 def _open_weights(folder: Path) -> dict[str, tuple[Mapping[str, np.ndarray], str]]:

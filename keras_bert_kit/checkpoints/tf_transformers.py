@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from keras_bert_kit.checkpoints import tf1
-from keras_bert_kit.checkpoints.checkpoint import Checkpoint, Weights, architecture_of
+from keras_bert_kit.checkpoints.checkpoint import (
+    Checkpoint,
+    Weights,
+    architecture_of,
+    named_architecture,
+)
 from keras_bert_kit.checkpoints.names import ENCODER, TF_TRANSFORMERS
 from keras_bert_kit.config import BertConfig
 
@@ -53,7 +57,7 @@ def read(folder: Path) -> Checkpoint:
         config,
         weights,
         tf1.read_tokenizer(folder),
-        _architecture(folder) or architecture_of(weights),
+        named_architecture(folder / CONFIG_FILE).removeprefix("TF") or architecture_of(weights),
     )
 
 
@@ -107,10 +111,3 @@ def _names(path: Path, keys) -> dict[str, str]:
     for key, name in plain.items():
         names.setdefault(name.removeprefix(prefix), key)
     return names
-
-
-def _architecture(folder: Path) -> str:
-    values = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-    names = values.get("architectures")
-    name = names[0] if isinstance(names, list) and names else ""
-    return name.removeprefix("TF") if isinstance(name, str) else ""

@@ -80,13 +80,36 @@ class ReplicaTraining:
         """
         self._without_keras_jit(super().make_predict_function, force)
 
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Computes the compiled loss, as `keras.Model.compute_loss` does.
+
+        Args:
+            x: The inputs.
+            y: The targets.
+            y_pred: The outputs.
+            sample_weight: Weights of the samples.
+            training: Whether the model is being trained.
+        """
+        return super().compute_loss(
+            x=x, y=y, y_pred=_plain(y_pred), sample_weight=sample_weight, training=training
+        )
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """Updates the metrics and gives their values, as `keras.Model.compute_metrics` does.
+
+        Args:
+            x: The inputs.
+            y: The targets.
+            y_pred: The outputs.
+            sample_weight: Weights of the samples.
+        """
+        return super().compute_metrics(x, y, _plain(y_pred), sample_weight=sample_weight)
+
     def _predict(self, x):
         return self(x, training=False) if self._call_has_training_arg else self(x)
 
     def _forward(self, x, y, sample_weight, training):
         y_pred = self(x, training=training) if self._call_has_training_arg else self(x)
-        if isinstance(y_pred, dict):  # losses are given in a plain dict, and Keras compares types
-            y_pred = dict(y_pred)
         loss = self.compute_loss(
             x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training
         )
@@ -204,6 +227,11 @@ def _with_shared_overflow(gradients: list) -> list:
 
 def _is_tpu() -> bool:
     return isinstance(tf.distribute.get_strategy(), tf.distribute.TPUStrategy)
+
+
+def _plain(outputs):
+    """Gives outputs in a plain dict, as losses are: Keras wants both to be of one type."""
+    return dict(outputs) if isinstance(outputs, dict) else outputs
 
 
 def _is_multi_worker() -> bool:
