@@ -7,6 +7,7 @@ import keras
 from keras_bert_kit.config import BertConfig
 from keras_bert_kit.layers import MaskedLMHead, NextSentenceHead
 from keras_bert_kit.models.bert import BertModel
+from keras_bert_kit.models.encoder_with_head import EncoderWithHead
 from keras_bert_kit.models.pretrained import PretrainedModel, unpack_inputs
 
 
@@ -143,7 +144,7 @@ class BertForMaskedLM(PretrainedModel):
 
 
 @keras.saving.register_keras_serializable("keras_bert_kit")
-class BertForNextSentencePrediction(PretrainedModel):
+class BertForNextSentencePrediction(EncoderWithHead):
     """BERT that tells whether the second text of a pair follows the first.
 
     Args:
@@ -172,7 +173,6 @@ class BertForNextSentencePrediction(PretrainedModel):
 
     def __init__(self, config, tokenizer=None, **kwargs):
         super().__init__(config, tokenizer, **kwargs)
-        self.bert = BertModel(config, dtype=self.dtype_policy, name="bert")
         self.next_sentence = _next_sentence_head(config, self.dtype_policy)
         self.build(None)
 
@@ -181,18 +181,9 @@ class BertForNextSentencePrediction(PretrainedModel):
         self.next_sentence.build((None, self.config.hidden_size))
         self.built = True
 
-    def call(
-        self,
-        input_ids,
-        token_type_ids=None,
-        attention_mask=None,
-        position_ids=None,
-        training=None,
-    ):
-        """Classifies; see the class."""
-        inputs = (input_ids, token_type_ids, attention_mask, position_ids)
-        pooled = self.bert(*inputs, training=training)["pooler_output"]
-        return {"logits": self.next_sentence(pooled)}
+    def _from_encoder(self, outputs, training):
+        """Classifies the pair."""
+        return {"logits": self.next_sentence(outputs["pooler_output"])}
 
 
 def _masked_lm_head(config: BertConfig, dtype) -> MaskedLMHead:

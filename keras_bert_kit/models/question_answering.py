@@ -5,12 +5,11 @@ from __future__ import annotations
 import keras
 
 from keras_bert_kit.layers import ClassificationHead
-from keras_bert_kit.models.bert import BertModel
-from keras_bert_kit.models.pretrained import PretrainedModel
+from keras_bert_kit.models.encoder_with_head import EncoderWithHead
 
 
 @keras.saving.register_keras_serializable("keras_bert_kit")
-class BertForQuestionAnswering(PretrainedModel):
+class BertForQuestionAnswering(EncoderWithHead):
     """BERT that gives each token a logit for the start, and one for the end, of an answer.
 
     Args:
@@ -39,8 +38,7 @@ class BertForQuestionAnswering(PretrainedModel):
     heads = ("span/",)
 
     def __init__(self, config, tokenizer=None, **kwargs):
-        super().__init__(config, tokenizer, **kwargs)
-        self.bert = BertModel(config, add_pooling_layer=False, dtype=self.dtype_policy, name="bert")
+        super().__init__(config, tokenizer, add_pooling_layer=False, **kwargs)
         self.span = ClassificationHead(
             2,
             dropout=0.0,
@@ -55,16 +53,7 @@ class BertForQuestionAnswering(PretrainedModel):
         self.span.build((None, None, self.config.hidden_size))
         self.built = True
 
-    def call(
-        self,
-        input_ids,
-        token_type_ids=None,
-        attention_mask=None,
-        position_ids=None,
-        training=None,
-    ):
-        """Scores starts and ends; see the class."""
-        inputs = (input_ids, token_type_ids, attention_mask, position_ids)
-        hidden_states = self.bert(*inputs, training=training)["last_hidden_state"]
-        logits = self.span(hidden_states, training=training)  # (B, S, 2)
+    def _from_encoder(self, outputs, training):
+        """Scores starts and ends."""
+        logits = self.span(outputs["last_hidden_state"], training=training)  # (B, S, 2)
         return {"start_logits": logits[..., 0], "end_logits": logits[..., 1]}

@@ -5,12 +5,11 @@ from __future__ import annotations
 import keras
 
 from keras_bert_kit.layers import ClassificationHead
-from keras_bert_kit.models.bert import BertModel
-from keras_bert_kit.models.pretrained import PretrainedModel
+from keras_bert_kit.models.encoder_with_head import EncoderWithHead
 
 
 @keras.saving.register_keras_serializable("keras_bert_kit")
-class BertForSequenceClassification(PretrainedModel):
+class BertForSequenceClassification(EncoderWithHead):
     """BERT that gives a text, or a pair of texts, logits over classes.
 
     Args:
@@ -40,7 +39,6 @@ class BertForSequenceClassification(PretrainedModel):
 
     def __init__(self, config, tokenizer=None, **kwargs):
         super().__init__(config, tokenizer, **kwargs)
-        self.bert = BertModel(config, dtype=self.dtype_policy, name="bert")
         self.classifier = ClassificationHead(
             config.num_labels,
             dropout=config.head_dropout,
@@ -55,15 +53,6 @@ class BertForSequenceClassification(PretrainedModel):
         self.classifier.build((None, self.config.hidden_size))
         self.built = True
 
-    def call(
-        self,
-        input_ids,
-        token_type_ids=None,
-        attention_mask=None,
-        position_ids=None,
-        training=None,
-    ):
-        """Classifies; see the class."""
-        inputs = (input_ids, token_type_ids, attention_mask, position_ids)
-        pooled = self.bert(*inputs, training=training)["pooler_output"]
-        return {"logits": self.classifier(pooled, training=training)}
+    def _from_encoder(self, outputs, training):
+        """Classifies the text."""
+        return {"logits": self.classifier(outputs["pooler_output"], training=training)}

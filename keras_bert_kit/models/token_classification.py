@@ -5,12 +5,11 @@ from __future__ import annotations
 import keras
 
 from keras_bert_kit.layers import ClassificationHead
-from keras_bert_kit.models.bert import BertModel
-from keras_bert_kit.models.pretrained import PretrainedModel
+from keras_bert_kit.models.encoder_with_head import EncoderWithHead
 
 
 @keras.saving.register_keras_serializable("keras_bert_kit")
-class BertForTokenClassification(PretrainedModel):
+class BertForTokenClassification(EncoderWithHead):
     """BERT that gives each token logits over classes.
 
     Args:
@@ -39,8 +38,7 @@ class BertForTokenClassification(PretrainedModel):
     heads = ("classifier/",)
 
     def __init__(self, config, tokenizer=None, **kwargs):
-        super().__init__(config, tokenizer, **kwargs)
-        self.bert = BertModel(config, add_pooling_layer=False, dtype=self.dtype_policy, name="bert")
+        super().__init__(config, tokenizer, add_pooling_layer=False, **kwargs)
         self.classifier = ClassificationHead(
             config.num_labels,
             dropout=config.head_dropout,
@@ -55,15 +53,6 @@ class BertForTokenClassification(PretrainedModel):
         self.classifier.build((None, None, self.config.hidden_size))
         self.built = True
 
-    def call(
-        self,
-        input_ids,
-        token_type_ids=None,
-        attention_mask=None,
-        position_ids=None,
-        training=None,
-    ):
-        """Classifies tokens; see the class."""
-        inputs = (input_ids, token_type_ids, attention_mask, position_ids)
-        hidden_states = self.bert(*inputs, training=training)["last_hidden_state"]
-        return {"logits": self.classifier(hidden_states, training=training)}
+    def _from_encoder(self, outputs, training):
+        """Classifies the tokens."""
+        return {"logits": self.classifier(outputs["last_hidden_state"], training=training)}
