@@ -53,7 +53,7 @@ def fitted(model_class, inputs, labels, **changes):
         optimizer=keras.optimizers.Adam(3e-3),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
-    model.fit(inputs, labels, batch_size=16, epochs=60, verbose=0)
+    model.fit(inputs, labels, batch_size=16, epochs=50, verbose=0)
     return model
 
 
