@@ -37,7 +37,7 @@ def made_with_weights(
         model = make()
         variables = model.weights_by_path()
         report = values.match(variables, model.heads, new_head)
-        for path in variables.keys() - set(report.new):
+        for path in [path for path in variables if path not in report.new]:
             variables[path]._initializer = values.initializer(path)
     values.check()
     return model, report
@@ -64,7 +64,7 @@ def assign(
     values = _Values(weights, source)
     variables = model.weights_by_path()
     report = values.match(variables, model.heads, new_head)
-    for path in variables.keys() - set(report.new):
+    for path in [path for path in variables if path not in report.new]:
         variable = variables[path]
         variable.assign(values.tensor(path, variable.dtype))
     values.check()
