@@ -58,7 +58,7 @@ def match(
         ValueError: Weights are missing, unexpected or of another shape: all of them in one text,
             together with those that are not numbers.
     """
-    given = {path: _shape(weights, path) for path in shapes if path in weights}
+    given = {path: shape_of(weights, path) for path in shapes if path in weights}
     fresh = [path for path in shapes if path not in weights and path.startswith(heads)]
     if new_head is False:
         fresh = []
@@ -107,5 +107,11 @@ def is_finite(array: np.ndarray) -> bool:
         return bool(np.isfinite(array.sum())) or bool(np.isfinite(array).all())
 
 
-def _shape(weights: Mapping[str, np.ndarray], path: str) -> tuple[int, ...]:
+def shape_of(weights: Mapping[str, np.ndarray], path: str) -> tuple[int, ...]:
+    """Gives the shape of a weight, without reading it where it is still in a file.
+
+    Args:
+        weights: The weights.
+        path: The path of one of them.
+    """
     return weights.shape(path) if isinstance(weights, Weights) else np.shape(weights[path])

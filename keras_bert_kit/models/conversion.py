@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from keras_bert_kit import models
 from keras_bert_kit.checkpoints import Checkpoint, load_checkpoint, write_checkpoint
 from keras_bert_kit.checkpoints.folders import check_free, replaced_folder
+from keras_bert_kit.checkpoints.matching import shape_of
 
 #: The largest difference between outputs that a verified conversion may have.
 TOLERANCE = 1e-5
@@ -79,13 +81,13 @@ def convert_checkpoint(
                 f"The outputs of both sides must agree to {TOLERANCE}. "
                 f"Received: largest difference {difference:.3g}. Nothing was written."
             )
-        shapes = [np.shape(array) for array in written.weights.values()]
+        shapes = [shape_of(written.weights, path) for path in written.weights]
     return Conversion(
         str(output),
         to,
         written.architecture,
         len(shapes),
-        int(sum(np.prod(shape) for shape in shapes)),
+        sum(map(math.prod, shapes)),
         difference,
     )
 
