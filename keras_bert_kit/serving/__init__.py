@@ -1,0 +1,20 @@
+"""An artefact to predictions, without the code that trained it.
+
+The names below are loaded on first use: `serve_check` runs where TensorFlow is never imported.
+"""
+
+import importlib
+from typing import Any
+
+_NAMES = {
+    "TextClassifier": "keras_bert_kit.serving.text_classifier",
+    "is_saved_model": "keras_bert_kit.serving.text_classifier",
+}
+
+__all__ = list(_NAMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _NAMES:
+        return getattr(importlib.import_module(_NAMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
