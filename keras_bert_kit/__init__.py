@@ -41,6 +41,7 @@ _NAMES = {
 _MODULES = (
     "config",
     "handles",
+    "messages",
     "tokenization",
     "data",
     "layers",
