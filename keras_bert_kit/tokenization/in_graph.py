@@ -24,12 +24,11 @@ from keras_bert_kit.tokenization.vocabulary import (
 )
 
 # Marks that a text is given on its way to the ids. Each added token has one of its own.
-_OPEN, _CLOSE, _UNREACHABLE, _LONG_WORD = map(chr, MARKS[:4])
-_OF_ADDED_TOKENS = MARKS[4:]
+_OPEN, _CLOSE, _UNREACHABLE = map(chr, MARKS[:3])
+_OF_ADDED_TOKENS = MARKS[3:]
 _ANY_MARK = f"[{chr(MARKS[0])}-{chr(MARKS[-1])}]"
 _DELETED = "\ue000"  # as by the reference
 _PRIVATE = re.compile("[\U000f0000-\U0010fffd]")
-_MOST_COUNTED = 100  # RE2 writes a counted class out as often as it counts
 
 
 @keras.saving.register_keras_serializable("keras_bert_kit")
@@ -103,8 +102,8 @@ class InGraphTokenizer(keras.layers.Layer):
         self.never_split = tuple(never_split)
         self.additional_special_tokens = tuple(additional_special_tokens)
         self.max_input_chars_per_word = max_input_chars_per_word
-        self.pad_token_id, self.cls_token_id, self.sep_token_id = (
-            self._vocab.index(token) for token in ("[PAD]", "[CLS]", "[SEP]")
+        self.pad_token_id, self.unk_token_id, self.cls_token_id, self.sep_token_id = (
+            self._vocab.index(token) for token in ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
         )
         # What a text may hold whole, and whether it is then read as text all the same.
         special = (*SPECIAL_TOKENS, *self.additional_special_tokens)
@@ -112,11 +111,10 @@ class InGraphTokenizer(keras.layers.Layer):
         self._is_text |= dict.fromkeys(self.never_split, False)
         kept = [token for token, is_text in self._is_text.items() if not is_text]
         self._marks = dict(zip(kept, map(chr, _OF_ADDED_TOKENS), strict=False))
-        rules = _normalizer_map(do_lower_case, strip_accents, tokenize_chinese_chars)
-        self._separators = _character_class(rules.separators)
-        self._long_word = _long_word(rules.separators, max_input_chars_per_word)
+        rules = _normalizer_map(do_lower_case, strip_accents, tokenize_chinese_chars, bool(kept))
         self._wordpiece = _wordpiece(self._vocab, rules, len(kept), max_input_chars_per_word)
-        with tf.init_scope():  # a constant of its own, also when a graph is being traced
+        with tf.init_scope():  # constants of their own, also when a graph is being traced
+            self._characters = tf.constant(_characters(self._vocab, len(kept)))
             self._normalizer = tf_text.FastBertNormalizer(
                 model_buffer=tf.constant(np.frombuffer(rules.model, "uint8"))
             )
@@ -125,14 +123,10 @@ class InGraphTokenizer(keras.layers.Layer):
     def tokenize(self, texts):
         """Maps strings (B,) to ids without special tokens, a ragged int32 tensor (B, None)."""
         texts = tf.convert_to_tensor(texts, tf.string)
-        texts = _change_where(texts, f"{_ANY_MARK}|{self._added_token()}", self._mark_added_tokens)
-        texts = self._normalizer.normalize(texts)
-        texts = _change_where(texts, self._long_word, self._mark_long_words)
-        ids = self._wordpiece.tokenize(texts)
-        of_marks = [self._vocab.index(token) for token in ("[UNK]", *self._marks)]
-        mark = ids.flat_values - len(self._vocab)
-        values = tf.where(mark < 0, ids.flat_values, tf.gather(of_marks, tf.maximum(mark, 0)))
-        return ids.with_flat_values(values)
+        if self._marks:
+            found = f"{_ANY_MARK}|{self._added_token()}"
+            texts = _change_where(texts, found, self._mark_added_tokens)
+        return self._ids(self._wordpiece.tokenize(self._normalizer.normalize(texts)))
 
     def pack(self, ids, pair_ids=None, max_length=None, length=None):
         """Adds the special tokens, cuts to `max_length` as `truncation` says, and pads.
@@ -202,8 +196,7 @@ class InGraphTokenizer(keras.layers.Layer):
 
     def _added_token(self):
         """Gives the pattern of every token that is looked for; the longest comes first."""
-        tokens = sorted(self._is_text, key=len, reverse=True) if self._marks else []
-        return "|".join(map(re.escape, tokens)) or _ANY_MARK
+        return "|".join(map(re.escape, sorted(self._is_text, key=len, reverse=True)))
 
     def _mark_added_tokens(self, texts):
         """Writes the mark of each token that is kept whole in its place."""
@@ -215,14 +208,27 @@ class InGraphTokenizer(keras.layers.Layer):
             texts = tf.strings.regex_replace(texts, found, instead)
         return texts
 
-    def _mark_long_words(self, texts):
-        """Writes a mark in the place of each word of too many characters."""
-        texts = tf.strings.regex_replace(texts, f"({self._separators})", r" \1 ")
-        words = tf.strings.split(texts)
-        is_long = tf.strings.length(words.values, "UTF8_CHAR") > self.max_input_chars_per_word
-        return tf.strings.unsorted_segment_join(
-            tf.where(is_long, _LONG_WORD, words.values), words.value_rowids(), words.nrows(), " "
-        )
+    def _ids(self, pieces):
+        """Gives the ids of ragged pieces (B, None), with one [UNK] for each word that is too long.
+
+        The op counts a word's bytes, the reference its characters, and marks have ids of their own.
+        """
+        values = tf.concat([pieces.flat_values, [0]], 0)  # so that there is a word; dropped below
+        characters = tf.gather(self._characters, values)
+        starts_word = tf.cast(characters > 0, tf.int32)
+        word = tf.cumsum(starts_word)
+        is_long = tf.math.segment_sum(tf.abs(characters), word) > self.max_input_chars_per_word
+        is_long = tf.gather(is_long, word)
+        if self._marks:
+            of_marks = [self._vocab.index(token) for token in self._marks]
+            mark = values - len(self._vocab)
+            values = tf.where(mark < 0, values, tf.gather(of_marks, tf.maximum(mark, 0)))
+        values = tf.where(is_long, self.unk_token_id, values)
+        stays = tf.where(is_long, starts_word, 1)
+        before = tf.cumsum(stays, exclusive=True)
+        row_splits = tf.gather(before, pieces.row_splits)
+        values = tf.gather(values, tf.squeeze(tf.where(stays > 0), 1))[:-1]
+        return tf.RaggedTensor.from_row_splits(values, row_splits, validate=False)
 
 
 def sequence_lengths(first, second, max_length, truncation=True):
@@ -281,26 +287,23 @@ def _change_where(texts, pattern: str, change: Callable):
     return tf.tensor_scatter_nd_update(texts, rows, change(tf.gather_nd(texts, rows)))
 
 
-def _character_class(ranges, but=""):
-    spans = (rf"\x{{{low:X}}}-\x{{{high:X}}}" for low, high in ranges)
-    return f"[{but}{''.join(spans)}]"
-
-
-def _long_word(separators, limit: int) -> str:
-    """Gives a small pattern that finds every word of more than `limit` characters, and others."""
-    wide = [(low, high) for low, high in separators if high < 0x80 or high - low > 500]
-    return f"{_character_class(wide, but='^')}{{{min(limit, _MOST_COUNTED) + 1},}}"
+def _characters(vocab: tuple[str, ...], added: int) -> np.ndarray:
+    """Gives each piece's number of characters, int32, below 0 where it goes on with a word."""
+    lengths = [2 - len(token) if token[:2] == "##" else len(token) for token in vocab]
+    lengths = [length or len(token) for length, token in zip(lengths, vocab, strict=True)]
+    return np.array(lengths + [1] * added, "int32")
 
 
 @functools.cache
 def _normalizer_map(
-    lowercase: bool, strip_accents: bool | None, handle_chinese_chars: bool
+    lowercase: bool, strip_accents: bool | None, handle_chinese_chars: bool, marks: bool
 ) -> NormalizerMap:
     return build_normalizer_map(
         lowercase=lowercase,
         strip_accents=strip_accents,
         handle_chinese_chars=handle_chinese_chars,
         split_by_op=split_by_op(),
+        marks=marks,
     )
 
 
@@ -330,7 +333,7 @@ def _wordpiece(
         f"{_UNREACHABLE}{index}" if _PRIVATE.search(token) else token.translate(rules.stand_ins)
         for index, token in enumerate(vocab)
     ]
-    tokens += [_LONG_WORD, *map(chr, _OF_ADDED_TOKENS[:added])]
+    tokens += map(chr, _OF_ADDED_TOKENS[:added])
     with tf.init_scope():
         return tf_text.FastWordpieceTokenizer(
             tokens,

@@ -21,14 +21,13 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 from keras_bert_kit.tokenization.double_array import VALUE_BIT, build_double_array
 from keras_bert_kit.tokenization.vocabulary import bert_normalizer
 
-#: Private-use code points that a map leaves as they are: marks put into a text before it.
+#: Private-use code points that a map with marks leaves as they are: put into a text before it.
 MARKS = range(0x108000, 0x10FFFE)
 
 _STAND_INS = (range(0xF0000, 0xFFFFE), range(0x100000, MARKS.start))
 _LENGTH_BITS = 6  # of a value; the place of its string in the pool comes above them
 # Surrogates are not characters. Planes 4 to 13 hold none, so there is nothing to change.
 _ASKED = (range(0xD800), range(0xE000, 0x40000), range(0xE0000, MARKS.start))
-_UNASKED = "\U00040000"
 _SEPARATOR = "|"
 _CHUNK = 4096  # characters; the reference takes more than twice as long for twice as many
 
@@ -41,13 +40,10 @@ class NormalizerMap:
         model: The model buffer of `tf_text.FastBertNormalizer`.
         stand_ins: For `str.translate`, the stand-in of each code point that has one. The
             vocabulary must be written with them as well.
-        separators: First and last of each range of code points at which words of a mapped text
-            end, marks among them. A range may hold code points that no mapped text holds.
     """
 
     model: bytes
     stand_ins: dict[int, str]
-    separators: tuple[tuple[int, int], ...]
 
 
 def build_normalizer_map(
@@ -56,6 +52,7 @@ def build_normalizer_map(
     strip_accents: bool | None = None,
     handle_chinese_chars: bool = True,
     split_by_op: Set[str] = frozenset(),
+    marks: bool = True,
 ) -> NormalizerMap:
     """Builds the map for one set of BERT rules.
 
@@ -68,6 +65,7 @@ def build_normalizer_map(
         strip_accents: Whether to decompose and drop non-spacing marks; `None` follows `lowercase`.
         handle_chinese_chars: Whether Chinese characters are words of their own.
         split_by_op: The characters that the word-piece op makes words of their own.
+        marks: Whether `MARKS` are left as they are; else they are deleted, as by the reference.
 
     Example:
         >>> rules = build_normalizer_map(lowercase=True)
@@ -80,8 +78,7 @@ def build_normalizer_map(
     """
     strip_accents = lowercase if strip_accents is None else strip_accents
     normalizer = bert_normalizer(lowercase, strip_accents, handle_chinese_chars)
-    answers = _ask(normalizer)
-    padded = {text[1] for text in answers.values() if _is_padded(text)}
+    answers = _ask(normalizer, _ASKED if marks else (*_ASKED, MARKS))
     plain = set().union(*(text for text in answers.values() if not _is_padded(text)))
     split = split_by_reference(sorted(plain))
     only_by_op = map(ord, sorted(split_by_op & plain - split))
@@ -105,7 +102,6 @@ def build_normalizer_map(
     return NormalizerMap(
         model=_flatbuffer(lowercase and strip_accents, units, int(points[0]), pool),
         stand_ins=stand_ins,
-        separators=_separators(plain.difference(map(chr, stand_ins)) | padded, split_by_op | {" "}),
     )
 
 
@@ -123,8 +119,8 @@ def split_by_reference(characters: Sequence[str]) -> set[str]:
     return found - {"a"}  # between two characters that are split off
 
 
-def _ask(normalizer: BertNormalizer) -> dict[str, str]:
-    """Asks the reference what becomes of every code point.
+def _ask(normalizer: BertNormalizer, ranges: Sequence[range]) -> dict[str, str]:
+    """Asks the reference what becomes of every code point of some ranges.
 
     One call on one long text stands for a call on each code point, because the separator keeps
     them apart: the rules leave it alone, and they act on neighbours only if both are marks.
@@ -132,7 +128,7 @@ def _ask(normalizer: BertNormalizer) -> dict[str, str]:
     Returns:
         A dict from each code point, as a character, to what replaces it.
     """
-    asked = [chr(point) for points in _ASKED for point in points]
+    asked = [chr(point) for points in ranges for point in points]
     asked.remove(_SEPARATOR)
     answers = normalizer.normalize_str(_SEPARATOR.join(asked)).split(_SEPARATOR)
     if len(answers) != len(asked) or normalizer.normalize_str(_SEPARATOR) != _SEPARATOR:
@@ -145,14 +141,6 @@ def _ask(normalizer: BertNormalizer) -> dict[str, str]:
 
 def _is_padded(text: str) -> bool:
     return len(text) == 3 and text[0] == text[2] == " "
-
-
-def _separators(mapped: Set[str], split: Set[str]) -> tuple[tuple[int, int], ...]:
-    """Gives ranges that hold all characters that are split, and no other of a mapped text."""
-    marks = {chr(MARKS[0]), chr(MARKS[-1])}
-    ends = itertools.groupby(sorted(mapped | marks | {_UNASKED}), (split | marks).__contains__)
-    runs = [list(run) for is_split, run in ends if is_split]
-    return tuple((ord(run[0]), ord(run[-1])) for run in runs)
 
 
 def _pool_strings(strings: set[bytes]) -> tuple[bytes, dict[bytes, int]]:
