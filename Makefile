@@ -50,10 +50,10 @@ $(VENV)/installed: setup.cfg pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/installed-test: $(VENV)/installed
-	$(PIP) --editable '.[test]'
+	$(PIP) --editable '.[test,litert,onnx]'
 	@touch $@
 
 # PyTorch, transformers, sentence-transformers and TF Model Garden, beside the rest.
 $(VENV)/installed-reference: $(VENV)/installed-test
-	$(PIP) --editable '.[test,reference]'
+	$(PIP) --editable '.[test,litert,onnx,reference]'
 	@touch $@

@@ -1,62 +1,25 @@
-"""One SavedModel with the tokenizer inside: text in, label and probabilities out."""
+"""One SavedModel with the tokenizer inside: text in, answers out, for TensorFlow Serving."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import keras
 import tensorflow as tf
+from tensorflow.compat.v1.saved_model.signature_def_utils import MethodNameUpdater
 
 from keras_bert_kit.checkpoints.folders import replaced_folder
+from keras_bert_kit.export.serving_files import write_serving_files, write_version_files
+from keras_bert_kit.export.signatures import ServedClassifier
+from keras_bert_kit.export.warm_up import check_answers, warm_up_requests
 from keras_bert_kit.models import BertForSequenceClassification
 
-TEXT = tf.TensorSpec([None], tf.string, name="text")
-TEXT_PAIR = tf.TensorSpec([None], tf.string, name="text_pair")
-
-
-def serving_functions(
-    model: BertForSequenceClassification, max_length: int | None = None
-) -> dict[str, Callable]:
-    """Gives what a served model computes, as functions by signature name.
-
-    Args:
-        model: A classifier with a tokenizer.
-        max_length: Longest sequence in tokens, specials included; longer texts are cut. `None`
-            takes `model.max_length`.
-
-    Returns:
-        `serving_default(text)` and `pair(text, text_pair)`. Both take string tensors (B,) and
-        give a dict of `label`, string (B,); `score`, float32 (B,), that label's probability;
-        `labels`, string (B, C); and `probabilities`, float32 (B, C).
-
-    Raises:
-        ValueError: The model has no tokenizer, no single label a text, or takes no sequence of
-            `max_length`.
-    """
-    tokenize = model_tokenizer(model, max_length)
-    if model.config.problem_type not in (None, "single_label_classification"):
-        raise ValueError(
-            "Only a model that gives each text one label can be served. "
-            f"Received: problem_type={model.config.problem_type!r}"
-        )
-    names = model.config.label_names
-
-    def classify(inputs):
-        logits = model(tokenize(inputs), training=False)["logits"]
-        probabilities = tf.nn.softmax(tf.cast(logits, tf.float32))  # (B, C)
-        batch = tf.shape(probabilities)[0]
-        labels = tf.constant(names)
-        return {
-            "label": tf.gather(labels, tf.argmax(probabilities, axis=-1)),
-            "score": tf.reduce_max(probabilities, axis=-1),
-            "labels": tf.tile(tf.expand_dims(labels, 0), [batch, 1]),
-            "probabilities": probabilities,
-        }
-
-    return {
-        "serving_default": _graph(lambda text: classify(text), TEXT),
-        "pair": _graph(lambda text, text_pair: classify((text, text_pair)), TEXT, TEXT_PAIR),
-    }
+WEIGHTS = ("float32", "bfloat16")
+#: Largest difference of floats between the SavedModel and the model.
+TOLERANCE = 1e-5
+TOLERANCE_OF_HALF_PRECISION = 0.05  # of a model that computes in it
 
 
 def saved_model(
@@ -64,54 +27,106 @@ def saved_model(
     path: str | Path,
     max_length: int | None = None,
     overwrite: bool = False,
+    weights: str = "float32",
+    xla: bool = False,
+    texts: Sequence[str] | None = None,
+    on_step: Callable[[str], None] = lambda step: None,
 ) -> Path:
     """Writes a SavedModel for TensorFlow Serving whose input is text.
 
-    Only TensorFlow and the ops of tensorflow-text are needed to load it. The folder appears whole
-    or not at all, so a server that watches the parent folder never sees half a model.
+    Only TensorFlow and two ops of tensorflow-text are needed to load it. The folder appears whole
+    or not at all, so a server that watches the parent folder never sees half a model. Its answers
+    to the warm-up requests are compared with the model's own before it appears.
+
+    Beside the folder, in its parent, come the server's configuration and examples of requests;
+    what is there already stays, but for models.config and README.md, which tell of every version.
 
     Args:
         model: A classifier with a tokenizer.
-        path: The folder; TensorFlow Serving wants it named by a whole number, the version.
+        path: The folder; its name must be a whole number, the version: `saved_models/reviews/1`.
+            The parent's name becomes the model's.
         max_length: Longest sequence in tokens; see `serving_functions`.
         overwrite: Whether it may replace a folder that is there.
+        weights: "float32", or "bfloat16" for half the size: the weights are rounded to 8
+            significant bits on disk and computed with in float32.
+        xla: Whether XLA compiles the network. Such a SavedModel fails on a server that was not
+            started with `--xla_cpu_compilation_enabled` or `--xla_gpu_compilation_enabled`.
+        texts: Texts for the warm-up requests, such as those that are to come; `None` takes some
+            of the kit's own.
+        on_step: Is called with a few words as each step begins.
 
     Returns:
         The folder.
 
     Raises:
         FileExistsError: The folder exists, and `overwrite` is false.
-        ValueError: The model cannot be served; see `serving_functions`.
+        TypeError: It is no classifier of texts.
+        ValueError: The folder's name is no version; the model cannot be served (see
+            `serving_functions`); or `weights` is unknown.
+        RuntimeError: The SavedModel does not answer as the model does.
         OSError: The files cannot be written, for example for want of space.
     """
-    module = tf.Module()
-    module.weights = [variable.value for variable in model.variables]  # so that they are saved
-    functions = serving_functions(model, max_length)
-    signatures = {name: graph.get_concrete_function() for name, graph in functions.items()}
-    try:
-        with replaced_folder(path, overwrite) as folder:
-            tf.saved_model.save(module, str(folder), signatures=signatures)
-    except tf.errors.OpError as error:
-        raise OSError(f"{path} could not be written: {error.message}") from error
-    return Path(path)
+    path = _version_folder(path)
+    if weights not in WEIGHTS:
+        raise ValueError(f"weights must be one of {', '.join(WEIGHTS)}. Received: {weights!r}")
+    module, scope = _stored(model, weights)
+    served = ServedClassifier(model, max_length, xla, scope)
+    with replaced_folder(path, overwrite) as folder:
+        on_step("Answering the warm-up requests with Keras")
+        requests = warm_up_requests(served, texts)
+        on_step("Writing the SavedModel")
+        try:
+            _save(module, served, folder)
+        except tf.errors.OpError as error:
+            raise OSError(f"{path} could not be written: {error.message}") from error
+        write_version_files(folder, requests, xla)
+        on_step("Comparing its answers")
+        measured = check_answers(folder, requests, _tolerance(model))
+    write_serving_files(path, served, requests, measured, weights)
+    return path
 
 
-def _graph(function: Callable, *signature: tf.TensorSpec) -> Callable:
-    return tf.function(function, input_signature=signature, autograph=False)
-
-
-def model_tokenizer(model: BertForSequenceClassification, max_length: int | None):
-    """Gives the layer that tokenizes for a model.
-
-    Raises:
-        ValueError: The model has no tokenizer, or takes no sequence of `max_length`.
-    """
-    if model.tokenizer is None:
+def _version_folder(path: str | Path) -> Path:
+    path = Path(path)
+    if not path.name.isdecimal() or not path.absolute().parent.name:
         raise ValueError(
-            "The model must have a tokenizer. Load it with from_pretrained, or set "
-            "model.tokenizer = BertTokenizer(...). Received: tokenizer=None"
+            "The folder must be named by the version, a whole number, for TensorFlow Serving "
+            f"looks for no other: {path / '1'}. Received: {path}"
         )
-    if max_length is None:
-        max_length = model.max_length
-    model.check_length(max_length)
-    return model.tokenizer.in_graph(max_length)
+    return path
+
+
+def _stored(model: keras.Model, weights: str) -> tuple[tf.Module, Callable]:
+    """Gives what holds the weights on disk, and the scope in which a model computes with them.
+
+    They are variables: folded into the graph as constants they measured no faster.
+    """
+    module = tf.Module()
+    if weights == "float32":
+        module.weights = [variable.value for variable in model.variables]
+        return module, contextlib.nullcontext
+    floats = [variable for variable in model.variables if variable.dtype == "float32"]
+    module.weights = [tf.Variable(tf.cast(variable.value, weights)) for variable in floats]
+
+    def scope():
+        values = [tf.cast(weight, tf.float32) for weight in module.weights]
+        return keras.StatelessScope(state_mapping=list(zip(floats, values, strict=True)))
+
+    return module, scope
+
+
+def _save(module: tf.Module, served: ServedClassifier, folder: Path):
+    signatures = {
+        name: graph.get_concrete_function() for name, graph in served.signatures().items()
+    }
+    tf.saved_model.save(module, str(folder), signatures=signatures)
+    updater = MethodNameUpdater(str(folder))
+    for name in signatures:
+        for method in ("classify", "regress"):
+            if name.startswith(method):
+                updater.replace_method_name(name, f"tensorflow/serving/{method}")
+    updater.save()
+
+
+def _tolerance(model: keras.Model) -> float:
+    return TOLERANCE if model.compute_dtype == "float32" else TOLERANCE_OF_HALF_PRECISION

@@ -26,7 +26,8 @@ class MultiHeadSelfAttention(keras.layers.Layer):
     Call arguments:
         hidden_states: float tensor (B, S, H).
         attention_mask: int or bool tensor (B, S), nonzero where a key may be seen, or (B, S, S)
-            with queries on the second axis; `None` sees everything.
+            with queries on the second axis; or float tensor (B, 1, 1, S) or (B, 1, S, S), which is
+            added to the scores; `None` sees everything.
         return_attention_scores: Whether to also return the probabilities.
 
     Returns:
@@ -131,18 +132,21 @@ def attention_bias(attention_mask, dtype):
     """Turns a mask into what is added to the attention scores.
 
     Args:
-        attention_mask: int or bool tensor (B, S) or (B, S, S), nonzero where a key may be seen.
+        attention_mask: int or bool tensor (B, S) or (B, S, S), nonzero where a key may be seen; or
+            what is to be added, float tensor (B, 1, 1, S) or (B, 1, S, S).
         dtype: The scores' dtype, as a name.
 
     Returns:
         Tensor (B, 1, 1, S) or (B, 1, S, S) of `dtype`, 0 where a key may be seen.
 
     Raises:
-        TypeError: The mask is neither of an integer dtype nor bool.
+        TypeError: The mask is neither of an integer dtype nor bool, nor float with four axes.
         ValueError: The mask has another rank.
     """
     attention_mask = ops.convert_to_tensor(attention_mask)
     check_mask(attention_mask)
+    if len(attention_mask.shape) == 4:
+        return ops.cast(attention_mask, dtype)
     mask = ops.cast(attention_mask, "bool")
     for _ in range(4 - len(mask.shape)):
         mask = ops.expand_dims(mask, 1)

@@ -60,13 +60,16 @@ def check_mask(attention_mask):
     """Checks dtype and rank of an attention mask.
 
     Args:
-        attention_mask: int or bool tensor (B, S) or (B, S, S), nonzero where a key may be seen.
+        attention_mask: int or bool tensor (B, S) or (B, S, S), nonzero where a key may be seen; or
+            float tensor (B, 1, 1, S) or (B, 1, S, S), which is added to the scores.
 
     Raises:
-        TypeError: The dtype is neither an integer one nor bool.
-        ValueError: The mask has another rank than 2 or 3.
+        TypeError: The dtype is neither an integer one nor bool, nor float with four axes.
+        ValueError: The mask has another rank.
     """
     dtype = _dtype(attention_mask)
+    if "float" in dtype and len(attention_mask.shape) == 4:
+        return
     if dtype != "bool" and "int" not in dtype:
         raise TypeError(
             "attention_mask must have an integer or bool dtype, nonzero where a token may be seen. "
