@@ -164,6 +164,40 @@ def export(
     _say(f"Wrote {output} ({size / 1e6:.1f} MB): text in, label and probabilities out")
 
 
+@app.command("serve-check")
+def serve_check(
+    path: Annotated[Path, typer.Argument(help="Folder of a SavedModel, such as NAME-serving/1.")],
+    requests: Annotated[int, typer.Option(min=0, help="Requests of a load test.")] = 0,
+    threads: Annotated[int, typer.Option(min=1, help="Its threads.")] = 8,
+    fuzz: Annotated[int, typer.Option(min=0, help="Nasty inputs to try.")] = 0,
+    tolerance: Annotated[float, typer.Option(help="Largest difference of numbers.")] = 1e-5,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+):
+    """Load a SavedModel as TensorFlow Serving does, and compare its answers with the model's."""
+    from keras_bert_kit.serving import serve_check as check
+
+    with _err.status("Loading") as status:
+        report = check(
+            path,
+            requests=requests,
+            threads=threads,
+            fuzz=fuzz,
+            tolerance=tolerance,
+            on_row=lambda row: status.update(f"{row.name}: done"),
+        )
+    if as_json:
+        _print_json(report.as_dict())
+    else:
+        words = {True: "passed", False: "FAILED", None: "not applicable"}
+        _out.print(
+            _table(
+                [{"check": r.name, "": words[r.passed], "found": r.detail} for r in report.rows]
+            )
+        )
+    if not report.passed:
+        raise _Reported(1)
+
+
 @app.command()
 def convert(
     source: Annotated[str, typer.Argument(help="Any BERT checkpoint: folder or handle.")],

@@ -220,6 +220,51 @@ class Request:
     outputs: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
 
+def difference(
+    found: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray], tolerance: float
+) -> tuple[float, str]:
+    """Compares an answer with the one to expect.
+
+    Args:
+        found: The answer, by name; may hold more than is expected.
+        expected: The one to expect.
+        tolerance: Largest difference of floats; all else must be equal.
+
+    Returns:
+        The largest difference of floats that was seen, and what is wrong, or "".
+    """
+    largest = 0.0
+    for name, want in expected.items():
+        have = found.get(name)
+        if have is None or (have.dtype, have.shape) != (want.dtype, want.shape):
+            return largest, f"{name} must be {kind_of(want)}, and is {kind_of(have)}"
+        if want.dtype.kind == "f":
+            gap = _largest_gap(have, want)
+            largest = max(largest, gap)
+            if gap > tolerance:
+                return largest, f"{name} differs by {gap:.3g}, more than {tolerance:g}"
+        elif not np.array_equal(have, want):
+            return largest, f"{name} is not equal"
+    return largest, ""
+
+
+def _largest_gap(one: np.ndarray, other: np.ndarray) -> float:
+    with np.errstate(invalid="ignore"):
+        gaps = np.where(one == other, 0, np.abs(one - other))
+    return float(np.nan_to_num(gaps, nan=np.inf).max(initial=0))
+
+
+def kind_of(array: np.ndarray | None) -> str:
+    """Gives an array's type and shape, such as `float32 [2, 3]`.
+
+    Args:
+        array: The array, or `None`.
+    """
+    if array is None:
+        return "absent"
+    return f"{'string' if array.dtype.kind == 'O' else array.dtype} {list(array.shape)}"
+
+
 def predict_record(
     signature: str, inputs: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]
 ) -> bytes:

@@ -81,7 +81,7 @@ class ServedClassifier:
     def signatures(self) -> dict[str, Callable]:
         """Gives the functions of a SavedModel, by name."""
         return {
-            name: tf.function(function, inputs, autograph=False)
+            name: tf.function(_of_shapes(function, inputs), inputs, autograph=False)
             for name, (function, inputs) in self.functions().items()
         }
 
@@ -185,6 +185,20 @@ class ServedClassifier:
         missing = tf.reduce_min(tf.where(steps >= length, steps, steps[-1])) - length
         added = [[0, 0], [0, tf.maximum(missing, 0)]]
         return {name: tf.pad(tensor, added) for name, tensor in inputs.items()}
+
+
+def _of_shapes(function: Callable, specs: Sequence[tf.TensorSpec]) -> Callable:
+    """Refuses tensors of other shapes: a server lets them through, and tensorflow-text crashes."""
+
+    def checked(*tensors):
+        return function(
+            *(
+                tf.ensure_shape(tensor, spec.shape)
+                for tensor, spec in zip(tensors, specs, strict=True)
+            )
+        )
+
+    return checked
 
 
 def serving_functions(

@@ -6,14 +6,13 @@ import functools
 import itertools
 import statistics
 import timeit
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 
 from keras_bert_kit.export.signatures import ServedClassifier
-from keras_bert_kit.messages import Request, as_array, text_example
+from keras_bert_kit.messages import Request, as_array, difference, text_example
 
 #: Batch sizes of the requests; a compiled model is compiled for these alone.
 BATCH_SIZES = (1, 8, 32)
@@ -84,7 +83,13 @@ def check_answers(folder: Path, requests: Sequence[Request], tolerance: float) -
     for request in requests:
         tensors = {name: tf.constant(values) for name, values in request.inputs.items()}
         call = functools.partial(signatures[request.signature], **tensors)
-        _check_same(request, {name: tensor.numpy() for name, tensor in call().items()}, tolerance)
+        answer = {name: as_array(tensor.numpy()) for name, tensor in call().items()}
+        _, problem = difference(answer, request.outputs, tolerance)
+        if problem:
+            raise RuntimeError(
+                "The SavedModel must answer as the model does. Received: for the signature "
+                f"{request.signature} {problem}. Please report this."
+            )
         if request.signature == "serving_default":
             milliseconds = 1e3 * statistics.median(timeit.repeat(call, number=1, repeat=_ROUNDS))
             tokens = signatures["tokenize"](**tensors)["input_ids"].shape[1]
@@ -148,18 +153,3 @@ class _Texts:
 def _lengths(served: ServedClassifier) -> list[int]:
     longest = served.tokenizer.max_length
     return sorted({min(length, longest) for length in served.compiled_lengths or LENGTHS})
-
-
-def _check_same(request: Request, answer: Mapping[str, np.ndarray], tolerance: float):
-    """Checks one answer; texts and whole numbers must be the same."""
-    for name, expected in request.outputs.items():
-        found = answer[name]
-        if found.shape == expected.shape:
-            is_float = expected.dtype.kind == "f"
-            difference = np.abs(found - expected).max(initial=0) if is_float else found != expected
-            if np.all(difference <= (tolerance if is_float else 0)):
-                continue
-        raise RuntimeError(
-            f"The SavedModel must answer as the model does. Received: another {name} of "
-            f"{request.signature} for {request.inputs}. Please report this."
-        )

@@ -7,8 +7,11 @@ import importlib
 from typing import Any
 
 _NAMES = {
+    "Report": "keras_bert_kit.serving.check",
+    "Session": "keras_bert_kit.serving.c_api",
     "TextClassifier": "keras_bert_kit.serving.text_classifier",
     "is_saved_model": "keras_bert_kit.serving.text_classifier",
+    "serve_check": "keras_bert_kit.serving.check",
 }
 
 __all__ = list(_NAMES)
