@@ -23,6 +23,9 @@ from keras_bert_kit.tokenization.vocabulary import (
     check_tokens,
 )
 
+#: The operations of tensorflow-text that are used.
+TEXT_OPERATIONS = ("FastBertNormalize", "FastWordpieceTokenizeWithOffsets")
+
 # Marks that a text is given on its way to the ids. Each added token has one of its own.
 _OPEN, _CLOSE, _UNREACHABLE = map(chr, MARKS[:3])
 _OF_ADDED_TOKENS = MARKS[3:]
@@ -154,7 +157,7 @@ class InGraphTokenizer(keras.layers.Layer):
         if pair_ids is not None:
             in_pair = position > end
             input_ids = tf.where(in_pair, _gather(pair_ids, position - end - 1), input_ids)
-            token_type_ids = tf.cast(in_pair & (position < total), tf.int32)
+            token_type_ids = tf.where(in_pair & (position < total), 1, 0)
         input_ids = tf.where(position == 0, self.cls_token_id, input_ids)
         is_separator = (position == end) | (position == total - 1)
         input_ids = tf.where(is_separator, self.sep_token_id, input_ids)
@@ -216,7 +219,7 @@ class InGraphTokenizer(keras.layers.Layer):
         values = tf.concat([pieces.flat_values, [0]], 0)  # so that there is a word; dropped below
         characters = tf.gather(self._characters, values)
         starts_word = tf.cast(characters > 0, tf.int32)
-        word = tf.cumsum(starts_word)
+        word = tf.cumsum(starts_word) - 1
         is_long = tf.math.segment_sum(tf.abs(characters), word) > self.max_input_chars_per_word
         is_long = tf.gather(is_long, word)
         if self._marks:
