@@ -205,7 +205,7 @@ def test_an_interruption_is_one_line(fail, trained_folder, monkeypatch):
     def interrupt(path):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_load_classifier", interrupt)
+    monkeypatch.setattr(cli.serving, "load_classifier", interrupt)
     assert "Interrupted" in fail("predict", trained_folder, "good", code=130)
 
 
