@@ -35,9 +35,9 @@ class MultiHeadSelfAttention(keras.layers.Layer):
         probabilities (B, N, S, S).
 
     Raises:
-        TypeError: The mask is neither of an integer dtype nor bool.
+        TypeError: The mask is of another dtype.
         ValueError: `hidden_size` is not divisible by `num_attention_heads`, the dropout rate is
-            not at least 0 and below 1, or the mask has another rank than 2 or 3.
+            not at least 0 and below 1, or the mask has another rank.
 
     Example:
         >>> layer = MultiHeadSelfAttention(hidden_size=8, num_attention_heads=2)

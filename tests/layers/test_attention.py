@@ -85,6 +85,19 @@ def test_a_row_of_padding_alone_stays_finite(policy):
     np.testing.assert_allclose(tf.reduce_sum(tf.cast(probabilities, "float32"), -1), 1, atol=1e-2)
 
 
+def test_a_float_mask_of_four_axes_is_added_to_the_scores(attention):
+    """A chosen small number stands for the hidden keys, and -inf there would be the mask itself."""
+    expected = attention(STATES, attention_mask=MASK)
+    hidden = (MASK == 0)[:, None, None].astype("float32")  # (B, 1, 1, S)
+    for added in (hidden * -1e9, np.repeat(hidden * -1e9, S, axis=2)):
+        check_same(attention(STATES, attention_mask=added), expected)
+    added = random.normal(size=(B, 1, S, S)).astype("float32")
+    _, plain = attention(STATES, return_attention_scores=True)
+    _, found = attention(STATES, attention_mask=added, return_attention_scores=True)
+    shifted = plain.numpy() * np.exp(added)
+    check_same(found, shifted / shifted.sum(-1, keepdims=True))
+
+
 @pytest.mark.parametrize("shape", [(S,), (B, 1, 1, S)])
 def test_a_mask_of_another_rank_is_refused_with_its_shape(attention, shape):
     with pytest.raises(ValueError, match=r"attention_mask must have the shape") as caught:
