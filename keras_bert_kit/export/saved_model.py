@@ -11,15 +11,16 @@ import tensorflow as tf
 from tensorflow.compat.v1.saved_model.signature_def_utils import MethodNameUpdater
 
 from keras_bert_kit.checkpoints.folders import replaced_folder
-from keras_bert_kit.export.serving_files import write_serving_files, write_version_files
+from keras_bert_kit.export.serving_files import (
+    is_version,
+    write_serving_files,
+    write_version_files,
+)
 from keras_bert_kit.export.signatures import ServedClassifier
 from keras_bert_kit.export.warm_up import check_answers, warm_up_requests
 from keras_bert_kit.models import BertForSequenceClassification
 
 WEIGHTS = ("float32", "bfloat16")
-#: Largest difference of floats between the SavedModel and the model.
-TOLERANCE = 1e-5
-TOLERANCE_OF_HALF_PRECISION = 0.05  # of a model that computes in it
 
 
 def saved_model(
@@ -39,7 +40,8 @@ def saved_model(
     to the warm-up requests are compared with the model's own before it appears.
 
     Beside the folder, in its parent, come the server's configuration and examples of requests;
-    what is there already stays, but for models.config and README.md, which tell of every version.
+    what is there already stays, but for models.config, README.md and requests/, which are written
+    anew.
 
     Args:
         model: A classifier with a tokenizer.
@@ -81,14 +83,14 @@ def saved_model(
             raise OSError(f"{path} could not be written: {error.message}") from error
         write_version_files(folder, requests, xla)
         on_step("Comparing its answers")
-        measured = check_answers(folder, requests, _tolerance(model))
+        measured = check_answers(folder, requests, served.tolerance)
     write_serving_files(path, served, requests, measured, weights)
     return path
 
 
 def _version_folder(path: str | Path) -> Path:
     path = Path(path)
-    if not path.name.isdecimal() or not path.absolute().parent.name:
+    if not is_version(path.name) or not path.absolute().parent.name:
         raise ValueError(
             "The folder must be named by the version, a whole number, for TensorFlow Serving "
             f"looks for no other: {path / '1'}. Received: {path}"
@@ -126,7 +128,3 @@ def _save(module: tf.Module, served: ServedClassifier, folder: Path):
             if name.startswith(method):
                 updater.replace_method_name(name, f"tensorflow/serving/{method}")
     updater.save()
-
-
-def _tolerance(model: keras.Model) -> float:
-    return TOLERANCE if model.compute_dtype == "float32" else TOLERANCE_OF_HALF_PRECISION

@@ -8,14 +8,13 @@ import platform
 import re
 from collections.abc import Sequence
 from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
-from string import Template
 from typing import Any
 
 import numpy as np
 
 from keras_bert_kit._version import __version__
+from keras_bert_kit.export.from_template import from_template
 from keras_bert_kit.export.signatures import ServedClassifier
 from keras_bert_kit.export.warm_up import BATCH_SIZES
 from keras_bert_kit.messages import Example, Request, predict_record, write_records
@@ -46,7 +45,7 @@ def write_version_files(folder: Path, requests: Sequence[Request], compiled: boo
     )
     most = max(BATCH_SIZES)
     sizes = BATCH_SIZES if compiled else [1 << power for power in range(most.bit_length())]
-    text = _filled(
+    text = from_template(
         "batching_params.pbtxt",
         max_batch_size=most,
         allowed_batch_sizes="\n".join(f"allowed_batch_sizes: {size}" for size in sizes),
@@ -77,10 +76,11 @@ def write_serving_files(
         f"| `{name}` | {_columns(one.inputs)} | {_columns(one.outputs)} |"
         for name, one in sorted(examples.items())
     )
-    values["text"] = examples["serving_default"].inputs["text"][0].decode()
+    text = examples["serving_default"].inputs["text"][0].decode()
+    values["text"] = json.dumps(text, ensure_ascii=False)[1:-1]  # goes between quotes, in Python
     for name in (*_ALWAYS_WRITTEN, *_ONCE_WRITTEN):
         if name in _ALWAYS_WRITTEN or not (base / name).exists():
-            (base / name).write_text(_filled(name, **values), encoding="utf-8")
+            (base / name).write_text(from_template(name, **values), encoding="utf-8")
     (base / "requests").mkdir(exist_ok=True)
     for name, request in examples.items():
         for end, content in (("", _rest_request(request)), (".answer", _rest_answer(request))):
@@ -149,7 +149,7 @@ def _values(path: Path, served: ServedClassifier, measured, weights: str) -> dic
     flag = "--xla_cpu_compilation_enabled=true"
     return {
         "name": name,
-        "dns_name": name.lower().replace("_", "-"),
+        "dns_name": _dns_name(name),
         "version": path.name,
         "versions": " ".join(f"versions: {number}" for number in newest),
         "stable": newest[0],
@@ -181,10 +181,16 @@ def _values(path: Path, served: ServedClassifier, measured, weights: str) -> dic
     }
 
 
+def _dns_name(name: str) -> str:
+    """Gives a name that Kubernetes takes (RFC 1035), with room for an ending."""
+    name = name.lower().replace("_", "-").strip("-") or "model"
+    return (name if name[0].isalpha() else f"model-{name}")[:50].rstrip("-")
+
+
+def is_version(name: str) -> bool:
+    """Tells whether a folder's name is a version: a whole number in ASCII digits."""
+    return name.isascii() and name.isdecimal()
+
+
 def _is_version(entry: Path) -> bool:
-    return entry.name.isdecimal() and (entry / "saved_model.pb").is_file()
-
-
-def _filled(template: str, /, **values: Any) -> str:
-    file = files("keras_bert_kit.export") / "templates" / template
-    return Template(file.read_text(encoding="utf-8")).substitute(values)
+    return is_version(entry.name) and (entry / "saved_model.pb").is_file()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import itertools
 from collections.abc import Callable, Sequence
 
@@ -19,6 +20,9 @@ IDS, MASK, TYPES = (
     tf.TensorSpec([None, None], tf.int32, name=name)
     for name in ("input_ids", "attention_mask", "token_type_ids")
 )
+#: Largest difference of numbers between an artefact and the model; of half precision, 0.05.
+TOLERANCE = 1e-5
+_TOLERANCE_OF_HALF_PRECISION = 0.05
 _SHORTEST_COMPILED = 16
 
 
@@ -61,6 +65,12 @@ class ServedClassifier:
         """The config's `problem_type`."""
         return self.model.config.problem_type or "single_label_classification"
 
+    @property
+    def tolerance(self) -> float:
+        """Largest difference of numbers that an artefact may have from the model."""
+        exact = self.model.compute_dtype == "float32"
+        return TOLERANCE if exact else _TOLERANCE_OF_HALF_PRECISION
+
     def functions(self) -> dict[str, tuple[Callable, list[tf.TensorSpec]]]:
         """Gives each signature's function and inputs, by name; see `serving_functions`."""
         functions = {
@@ -91,12 +101,12 @@ class ServedClassifier:
 
     def classify_text(self, text, text_pair=None):
         """Gives the answer for texts (B,), or pairs of texts."""
-        return self.answer(self._logits(self._padded(self.tokenize(text, text_pair))))
+        return self.answer(self.probabilities(self.tokenize(text, text_pair)))
 
     def classify_tokens(self, input_ids, attention_mask, token_type_ids):
         """Gives the answer for tokens (B, S)."""
         inputs = self._tokens(input_ids, attention_mask, token_type_ids)
-        return self.answer(self._logits(self._padded(inputs)))
+        return self.answer(self.probabilities(inputs))
 
     def embed_text(self, text):
         """Gives vectors of texts (B,), float32 (B, H)."""
@@ -114,16 +124,15 @@ class ServedClassifier:
         """The same for examples with a second text."""
         return self._of_examples(inputs, ["text", "text_pair"])
 
-    def probabilities(self, logits):
-        """Gives what the logits (B, C) mean, float32 (B, C); a regression's stay as they are."""
-        logits = tf.cast(logits, tf.float32)
+    def probabilities(self, inputs):
+        """Gives probabilities, or a regression's numbers, float32 (B, C), for a dict of tokens."""
+        logits = tf.cast(self._logits(self._padded(inputs)), tf.float32)
         if self.kind == "regression":
             return logits
         return tf.nn.softmax(logits) if self.kind.startswith("single") else tf.sigmoid(logits)
 
-    def answer(self, logits):
-        """Gives the named outputs of a signature."""
-        probabilities = self.probabilities(logits)  # (B, C)
+    def answer(self, probabilities):
+        """Gives the named outputs of a signature, for `probabilities` (B, C)."""
         if self.kind == "regression":
             if self.model.config.num_labels == 1:
                 return {"score": tf.squeeze(probabilities, 1)}
@@ -142,7 +151,7 @@ class ServedClassifier:
         features = dict.fromkeys(columns, tf.io.FixedLenFeature([], tf.string))
         parsed = tf.io.parse_example(inputs, features)
         texts = (parsed[column] for column in columns)
-        probabilities = self.probabilities(self._logits(self._padded(self.tokenize(*texts))))
+        probabilities = self.probabilities(self.tokenize(*texts))
         if self.kind == "regression":
             return {"outputs": probabilities}  # (B, 1)
         return {"classes": self._labels(probabilities), "scores": probabilities}
@@ -198,6 +207,10 @@ def _of_shapes(function: Callable, specs: Sequence[tf.TensorSpec]) -> Callable:
             )
         )
 
+    names = [
+        inspect.Parameter(spec.name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for spec in specs
+    ]
+    checked.__signature__ = inspect.Signature(names)
     return checked
 
 

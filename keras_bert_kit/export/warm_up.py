@@ -20,7 +20,8 @@ LENGTHS = (8, 32, 128, 512)
 _MOST_TOKENS = 4096  # of a request
 _ROUNDS = 5
 
-_TEXTS = (
+#: Texts in several languages, where there are none of the user's.
+TEXTS = (
     "The room was quiet, the bed was good, and breakfast came on time.",
     "We waited two hours for a table and left without a word of apology.",
     "It costs 1,250.50 in shops; online it's a third less (if it arrives).",
@@ -49,7 +50,7 @@ def warm_up_requests(served: ServedClassifier, texts: Sequence[str] | None = Non
     """
     longest = served.tokenizer.max_length
     keras_model = _KerasClassifier(served.model, longest, scope=served.scope)
-    source = _Texts(served, _TEXTS if texts is None else texts)
+    source = _Texts(served, TEXTS if texts is None else texts)
     requests = [
         keras_model.request("serving_default", text=source.take(batch, length))
         for length in _lengths(served)

@@ -29,6 +29,9 @@ ours = [name for name in sys.modules if name.startswith("keras_bert_kit.")]
 answers = {name: array.numpy().tolist() for name, array in single.items() if name != "labels"}
 answers["label"] = [label.decode() for label in answers["label"]]
 answers["pair probabilities"] = pair["probabilities"].numpy().tolist()
+tokens = signatures["tokenize"](text=tf.constant(texts))
+answers["input_ids"] = tokens["input_ids"].numpy().tolist()
+answers["tokens"] = signatures["tokens"](**tokens)["probabilities"].numpy().tolist()
 print(json.dumps({"ours": ours, **answers}))
 """
 
@@ -37,7 +40,8 @@ print(json.dumps({"ours": ours, **answers}))
 def test_a_moved_artefact_gives_the_probabilities_of_the_model(trained_folder, reviews, tmp_path):
     folder = shutil.copytree(trained_folder, tmp_path / "model")
     model = BertForSequenceClassification.from_pretrained(folder)
-    path = saved_model(model, tmp_path / "1").rename(tmp_path / "moved")
+    path = saved_model(model, tmp_path / "reviews" / "1").rename(tmp_path / "moved")
+    shutil.rmtree(tmp_path / "reviews")
     shutil.rmtree(folder)
     lines = reviews["validation"].read_text().splitlines()[1:]
     texts = [line.split("\t")[0] for line in lines]
@@ -64,5 +68,7 @@ def test_a_moved_artefact_gives_the_probabilities_of_the_model(trained_folder, r
         for second in (None, pairs)
     )
     np.testing.assert_allclose(answers["probabilities"], expected, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(answers["tokens"], expected, rtol=0, atol=1e-5)
+    assert answers["input_ids"] == model.tokenizer(texts, max_length=24)["input_ids"].tolist()
     np.testing.assert_allclose(answers["pair probabilities"], expected_pairs, rtol=0, atol=1e-5)
     assert answers["label"] == [["bad", "good"][index] for index in expected.argmax(-1)]
