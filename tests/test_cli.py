@@ -49,6 +49,7 @@ def answers(out):
         ["finetune", "text-classification", "--help"],
         ["evaluate", "--help"],
         ["export", "--help"],
+        ["serve-check", "--help"],
         ["convert", "--help"],
         ["predict", "--help"],
     ],
@@ -170,6 +171,41 @@ def test_export_then_predict(run, trained_folder, tmp_path):
     for one, other in zip(ours, served, strict=True):
         assert one["label"] == other["label"]
         assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-6)
+
+
+def test_export_to_bfloat16_as_json(run, trained_folder, reviews, tmp_path):
+    output = tmp_path / "reviews-serving" / "1"
+    options = ["--weights", "bfloat16", "--max-length", 9, "--texts", reviews["train"], "--json"]
+    done = json.loads(run("export", trained_folder, "--output", output, *options))
+    files = [file for file in output.rglob("*") if file.is_file()]
+    size = sum(file.stat().st_size for file in files)
+    assert done == {"path": str(output), "format": "saved-model", "bytes": size}
+    assert "| weights | bfloat16 |" in (output.parent / "README.md").read_text()
+
+
+@pytest.mark.slow
+def test_export_to_litert(run, trained_folder, reviews, tmp_path):
+    pytest.importorskip("ai_edge_litert")
+    pytest.importorskip("ai_edge_quantizer")
+    export = ["export", trained_folder, "--format", "litert", "--max-length", 12, "--output"]
+    shown = run(*export, tmp_path / "reviews", "--data", reviews["validation"])
+    for part in ("model.ids.tflite", "float32", "Keras model's accuracy is", "(32 texts)"):
+        assert part in shown
+    options = ["--quantize", "int8", "--texts", reviews["train"], "--allow-drop", "--json"]
+    done = json.loads(run(*export, tmp_path / "whole", *options))
+    assert done["path"] == str(tmp_path / "whole")
+    assert not done["labelled"]
+    assert done["models"]["model.ids.tflite"]["format"] == "int8"
+    assert done["models"]["model.text.tflite"]["scores"]["texts"] > 32
+
+
+@pytest.mark.slow
+def test_export_to_onnx(run, trained_folder, tmp_path):
+    pytest.importorskip("tf2onnx")
+    output = tmp_path / "reviews.onnx"
+    shown = run("export", trained_folder, "--format", "onnx", "--output", output)
+    assert f"Wrote {output}" in shown
+    assert output.is_file()
 
 
 def test_finetune(run, tiny_folder, reviews, tmp_path):

@@ -173,7 +173,13 @@ def test_values_out_of_range(finetune, fail, trained_folder, artefact_path):
     check_parts(finetune(**{"--precision": "float8"}), "one of float32", "'float8'")
     check_parts(finetune(**{"--learning-rate": 0}), "learning_rate must be above 0")
     export = ["export", trained_folder, "--output", artefact_path]
-    check_parts(fail(*export, "--format", "onnx"), "saved-model", "'onnx'")
+    check_parts(fail(*export, "--format", "tflite"), "saved-model, litert, onnx", "'tflite'")
+    check_parts(fail(*export, "--quantize", "int8"), "--quantize belongs to --format litert")
+    check_parts(fail(*export, "--format", "onnx", "--xla"), "--xla belongs to", "saved-model")
+    check_parts(fail(*export, "--format", "litert", "--quantize", "int4"), "dynamic-int8", "'int4'")
+    few = ["--format", "litert", "--quantize", "int8"]
+    check_parts(fail(*export, *few), "at least 32 texts", "--data or --texts", "9 of the kit")
+    check_parts(fail(*export, "--weights", "int8"), "float32, bfloat16", "'int8'")
     check_parts(fail(*export, "--max-length", 51), "at most 50")
     assert not artefact_path.exists()
 

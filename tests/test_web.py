@@ -27,6 +27,7 @@ MISSING = [
         "Chromium": BROWSER,
         "examples/web/node_modules (`npm ci` makes it)": (WEB / "node_modules").is_dir(),
         "ai-edge-litert": importlib.util.find_spec("ai_edge_litert"),
+        "ai-edge-quantizer": importlib.util.find_spec("ai_edge_quantizer"),
     }.items()
     if not there
 ]
@@ -128,54 +129,27 @@ def make_model(texts, labels):
     return BertForSequenceClassification(config, tokenizer=BertTokenizer(vocab))
 
 
-def write_model(model, folder):
-    """Writes what `keras-bert-kit export --format litert` writes, as far as the page reads it."""
-    import tensorflow as tf
-
-    names = ("ids", "mask", "segment_ids")
-
-    def classify(ids, mask, segment_ids):
-        inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": segment_ids}
-        return {"probabilities": tf.nn.softmax(model(inputs)["logits"])}
-
-    function = tf.function(
-        classify,
-        input_signature=[tf.TensorSpec([1, LENGTH], tf.int32, name=name) for name in names],
-        autograph=False,
-    )
-    converter = tf.lite.TFLiteConverter.from_concrete_functions(
-        [function.get_concrete_function()], model
-    )
-    folder.mkdir(parents=True)
-    (folder / "model.ids.tflite").write_bytes(converter.convert())
-    model.tokenizer.save_pretrained(folder)
-    labels = "".join(f"{label}\n" for label in model.config.label_names)
-    (folder / "labels.txt").write_text(labels, encoding="utf-8")
-
-
 def python_answers(folder, texts):
     """Runs the model file of a folder without the page, one text after the other."""
-    from ai_edge_litert.interpreter import Interpreter
+    from keras_bert_kit.export import LiteModel
 
     tokenizer = BertTokenizer.from_pretrained(folder)
-    interpreter = Interpreter(str(folder / "model.ids.tflite"))
-    interpreter.allocate_tensors()
-    inputs = {"ids": "input_ids", "mask": "attention_mask", "segment_ids": "token_type_ids"}
+    model = LiteModel(folder / "model.ids.tflite")
+    names = {"ids": "input_ids", "mask": "attention_mask", "segment_ids": "token_type_ids"}
     for text in texts:
-        arrays = tokenizer([text], max_length=LENGTH, padding="max_length")
-        for tensor in interpreter.get_input_details():
-            name = tensor["name"].removeprefix("serving_default_").removesuffix(":0")
-            interpreter.set_tensor(tensor["index"], arrays[inputs[name]])
-        interpreter.invoke()
-        yield interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0]
+        tokens = tokenizer([text], max_length=LENGTH, padding="max_length")
+        inputs = {name: tokens[ours] for name, ours in names.items()}
+        yield model.run("serving_default", **inputs)["probabilities"][0]
 
 
 @pytest.fixture(scope="module", params=["english", "chinese"])
 def language(request, tmp_path_factory):
     """A model of a language, its folder and its page, built."""
+    from keras_bert_kit.export import litert
+
     folder = tmp_path_factory.mktemp(request.param)
     model = make_model(TEXTS[request.param], LABELS[request.param])
-    write_model(model, folder / "model")
+    litert(model, folder / "model")
     built = node("build.mjs", folder / "model", "--name", "a name", "--output", folder / "page")
     assert built.returncode == 0, built.stderr
     return request.param, model, folder

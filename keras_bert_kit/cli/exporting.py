@@ -132,12 +132,14 @@ def _print_litert(done: LiteRTExport, as_json: bool):
             "MB": f"{model.bytes / 1e6:.2f}",
             "ms": f"{model.milliseconds:.1f}",
             "accuracy": "" if model.scores.accuracy is None else f"{model.scores.accuracy:.4f}",
-            "mean difference": f"{model.scores.mean_difference:.1e}",
+            "difference": f"{model.scores.mean_difference:.1e}",
             "largest": f"{model.scores.largest_difference:.1e}",
         }
         for name, model in done.models.items()
     ]
-    out.print(table(rows))
+    shown = table(rows)
+    shown.columns[0].no_wrap = True
+    out.print(shown)
     scores = next(iter(done.models.values())).scores
     if scores.keras_accuracy is not None and done.labelled:
         say(f"The Keras model's accuracy is {scores.keras_accuracy:.4f} ({scores.texts} texts)")

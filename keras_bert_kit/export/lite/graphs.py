@@ -1,0 +1,124 @@
+"""A classifier as LiteRT models: one that takes texts, one that takes tokens."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Callable, Mapping
+
+import tensorflow as tf
+
+from keras_bert_kit.export.lite.operations import check_operations
+from keras_bert_kit.export.signatures import ServedClassifier
+from keras_bert_kit.models import BertForSequenceClassification
+from keras_bert_kit.tokenization.in_graph import TEXT_OPERATIONS
+from keras_bert_kit.tokenization.tokenizer import BertTokenizer
+
+# Added to the score of a masked key. Small, for it widens the range that whole numbers have to
+# cover, and yet e^-30 is nothing beside what float32 can tell apart.
+MASKED = -30.0
+
+#: Names of MediaPipe's text classifiers, and the model's own.
+IDS_INPUTS = {"ids": "input_ids", "mask": "attention_mask", "segment_ids": "token_type_ids"}
+
+
+class LiteClassifier(ServedClassifier):
+    """A classifier in operations that LiteRT has.
+
+    A special token that is written in a text is read as text: LiteRT has no regular expressions.
+
+    Args:
+        model: The classifier, with a tokenizer.
+        max_length: Longest sequence in tokens, specials included; longer texts are cut.
+
+    Raises:
+        ValueError: The tokenizer has `never_split`, which needs regular expressions.
+    """
+
+    def __init__(self, model: BertForSequenceClassification, max_length: int):
+        super().__init__(model, max_length)
+        self.python_tokenizer = _plain(model.tokenizer)
+        self.tokenizer = self.python_tokenizer.in_graph(max_length)
+
+    def functions(self) -> dict[str, tuple[Callable, list[tf.TensorSpec]]]:
+        """Gives the functions of `ServedClassifier` but those of tf.Example."""
+        every = super().functions()
+        return {
+            name: every[name] for name in ("serving_default", "pair", "tokens", "embed", "tokenize")
+        }
+
+    def answer(self, probabilities):
+        """Gives `probabilities`, float32 (B, C), or `scores` of a regression."""
+        return {"scores" if self.kind == "regression" else "probabilities": probabilities}
+
+    def classify_ids(self, inputs):
+        """Gives the answer for a dict of `ids`, `mask` and `segment_ids`, int32 (1, S)."""
+        tokens = {ours: inputs[name] for name, ours in IDS_INPUTS.items()}
+        return self.answer(self.probabilities(tokens))
+
+    def _network(self, network: Callable) -> Callable:
+        def masked(inputs):
+            mask = tf.cast(inputs["attention_mask"], tf.float32)
+            bias = (1.0 - tf.expand_dims(tf.expand_dims(mask, 1), 1)) * MASKED  # (B, 1, 1, S)
+            return network({**inputs, "attention_mask": bias})
+
+        return masked
+
+    def text_model(self, float16: bool = False) -> bytes:
+        """Gives a model with the tokenizer inside: several signatures, any batch and length."""
+        functions = self.signatures()
+        return _converted(self.model, functions, TEXT_OPERATIONS, float16)
+
+    def ids_model(self, float16: bool = False) -> bytes:
+        """Gives a model of tokens: one signature, one text, `max_length` tokens."""
+        shape = [1, self.tokenizer.max_length]
+        inputs = {name: tf.TensorSpec(shape, tf.int32, name=name) for name in IDS_INPUTS}
+        function = tf.function(self.classify_ids, [inputs], autograph=False)
+        return _converted(self.model, {"serving_default": function}, (), float16)
+
+
+def copy_of(model: BertForSequenceClassification, length: int) -> BertForSequenceClassification:
+    """Gives a copy that computes in float32, and knows as many positions as it needs.
+
+    Args:
+        model: The model.
+        length: Longest sequence in tokens.
+    """
+    checkpoint = model.to_checkpoint()
+    config = dataclasses.replace(checkpoint.config, max_position_embeddings=length)
+    weights = {
+        path: array[:length] if "/position_embeddings/" in path else array
+        for path, array in checkpoint.weights.items()
+    }
+    cut = dataclasses.replace(checkpoint, config=config, weights=weights)
+    return type(model).from_pretrained(cut, dtype="float32")
+
+
+def _plain(tokenizer: BertTokenizer) -> BertTokenizer:
+    """Gives a tokenizer that reads special tokens in a text as text."""
+    if tokenizer.never_split:
+        raise ValueError(
+            "LiteRT cannot find words that are never split. Make the tokenizer without them. "
+            f"Received: never_split={list(tokenizer.never_split)}"
+        )
+    return type(tokenizer)(**{**tokenizer.get_config(), "split_special_tokens": True})
+
+
+def _converted(
+    model: tf.Module, functions: Mapping[str, Callable], custom: tuple[str, ...], float16: bool
+) -> bytes:
+    """Converts functions to one model, and checks that LiteRT has all of its operations."""
+    module = tf.Module()
+    module.weights = [variable.value for variable in model.variables]
+    graphs = {name: function.get_concrete_function() for name, function in functions.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        tf.saved_model.save(module, folder, signatures=graphs)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(graphs))
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        converter.allow_custom_ops = bool(custom)
+        if float16:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.target_spec.supported_types = [tf.float16]
+        content = converter.convert()
+    check_operations(content, custom)
+    return content
