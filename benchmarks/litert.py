@@ -71,9 +71,11 @@ def plot(path: str, done: dict, times: dict[str, list[float]]):
         ],
     }
     for axis, (title, values) in zip(axes, bars.items(), strict=True):
-        drawn = axis.barh(list(done), values, color="#3b6ea5")
+        drawn = axis.barh(["float32", *list(done)[1:]], values, color="#3b6ea5")
         axis.bar_label(drawn, fmt="%.2f" if "accuracy" in title else "%.1f", padding=3)
         axis.set_title(title, fontsize=10)
+        if "milliseconds" in title:
+            axis.set_xscale("log")
         axis.invert_yaxis()
         axis.margins(x=0.25)
         axis.spines[["top", "right"]].set_visible(False)

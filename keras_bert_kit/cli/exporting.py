@@ -133,7 +133,6 @@ def _print_litert(done: LiteRTExport, as_json: bool):
             "ms": f"{model.milliseconds:.1f}",
             "accuracy": "" if model.scores.accuracy is None else f"{model.scores.accuracy:.4f}",
             "difference": f"{model.scores.mean_difference:.1e}",
-            "largest": f"{model.scores.largest_difference:.1e}",
         }
         for name, model in done.models.items()
     ]
