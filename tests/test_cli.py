@@ -229,8 +229,8 @@ def test_finetune(run, tiny_folder, reviews, tmp_path):
 
 def test_a_path_with_brackets_is_shown_as_it_is(run, trained_folder, tmp_path):
     folder = shutil.copytree(trained_folder, tmp_path / "[v1]")
-    shown = run("export", folder, "--output", tmp_path / "[served]" / "1")
-    assert "[served]/1" in shown.replace("\n", "")
+    shown = run("convert", folder, tmp_path / "[copy]", "--to", "huggingface")
+    assert "[copy]" in shown.replace("\n", "")
 
 
 def test_convert_writes_another_format_and_compares_both_sides(run, trained_folder, tmp_path):

@@ -157,11 +157,13 @@ def test_an_output_that_exists(finetune, fail, trained_folder, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "notes").write_text("mine")
     check_parts(finetune(), str(tmp_path / "out"), "exists already", "--overwrite")
-    message = fail("export", trained_folder, "--output", tmp_path / "out")
-    check_parts(message, str(tmp_path / "out"), "exists already", "--overwrite")
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "notes").write_text("mine")
+    message = fail("export", trained_folder, "--output", tmp_path / "1")
+    check_parts(message, str(tmp_path / "1"), "exists already", "--overwrite")
     (tmp_path / "file").write_text("mine")
     check_parts(finetune("--overwrite", **{"--output": tmp_path / "file"}), "Choose another path")
-    assert {path.name for path in tmp_path.rglob("*")} == {"out", "notes", "file"}
+    assert {path.name for path in tmp_path.rglob("*")} == {"out", "1", "notes", "file"}
 
 
 def test_nothing_to_resume(finetune):
@@ -180,6 +182,8 @@ def test_values_out_of_range(finetune, fail, trained_folder, artefact_path):
     few = ["--format", "litert", "--quantize", "int8"]
     check_parts(fail(*export, *few), "at least 32 texts", "--data or --texts", "9 of the kit")
     check_parts(fail(*export, "--weights", "int8"), "float32, bfloat16", "'int8'")
+    pattern = artefact_path.parent / "[served]" / "1"
+    check_parts(fail(*export[:-1], pattern), "none of the characters *?[]\\", str(pattern))
     check_parts(fail(*export, "--max-length", 51), "at most 50")
     assert not artefact_path.exists()
 

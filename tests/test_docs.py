@@ -34,6 +34,7 @@ def workplace(tmp_path, monkeypatch, reviews, trained_folder):
     for path in reviews.values():
         shutil.copy(path, tmp_path)
     monkeypatch.chdir(tmp_path)
+    shutil.copytree(trained_folder, "saved_models/reviews")
     model = BertForSequenceClassification.from_pretrained(trained_folder)
     export.saved_model(model, "saved_models/reviews-serving/1")
     return tmp_path

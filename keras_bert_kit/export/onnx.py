@@ -43,6 +43,7 @@ def onnx_model(
             `None` takes `model.max_length`.
         overwrite: Whether it may replace a file that is there.
         opset: Version of ONNX's operators, one that tf2onnx writes.
+        on_step: Is called with a few words as each step begins.
 
     Returns:
         The file.

@@ -63,8 +63,8 @@ def saved_model(
     Raises:
         FileExistsError: The folder exists, and `overwrite` is false.
         TypeError: It is no classifier of texts.
-        ValueError: The folder's name is no version; the model cannot be served (see
-            `serving_functions`); or `weights` is unknown.
+        ValueError: The folder's name is no version, or the path a pattern; the model cannot be
+            served (see `serving_functions`); or `weights` is unknown.
         RuntimeError: The SavedModel does not answer as the model does.
         OSError: The files cannot be written, for example for want of space.
     """
@@ -94,6 +94,11 @@ def _version_folder(path: str | Path) -> Path:
         raise ValueError(
             "The folder must be named by the version, a whole number, for TensorFlow Serving "
             f"looks for no other: {path / '1'}. Received: {path}"
+        )
+    if set(str(path.absolute())) & set("*?[]\\"):
+        raise ValueError(
+            "A SavedModel's path must have none of the characters *?[]\\, for TensorFlow reads it "
+            f"as a pattern and does not find the weights. Received: {path}"
         )
     return path
 

@@ -257,11 +257,7 @@ def model_tokenizer(
         TypeError: It is no classifier of texts.
         ValueError: The model has no tokenizer, or takes no sequence of `max_length`.
     """
-    if not isinstance(model, BertForSequenceClassification):
-        raise TypeError(
-            "Only a BertForSequenceClassification can be exported. "
-            f"Received: {type(model).__name__}"
-        )
+    check_kind(model)
     if model.tokenizer is None:
         raise ValueError(
             "The model must have a tokenizer. Load it with from_pretrained, or set "
@@ -271,3 +267,16 @@ def model_tokenizer(
         max_length = model.max_length
     model.check_length(max_length)
     return model.tokenizer.in_graph(max_length)
+
+
+def check_kind(model: BertForSequenceClassification):
+    """Checks that a model is one that can be exported.
+
+    Raises:
+        TypeError: It is no classifier of texts.
+    """
+    if not isinstance(model, BertForSequenceClassification):
+        raise TypeError(
+            "Only a BertForSequenceClassification can be exported. "
+            f"Received: {type(model).__name__}"
+        )

@@ -20,6 +20,7 @@ from keras_bert_kit.export.lite.graphs import LiteClassifier
 from keras_bert_kit.export.lite.mediapipe_metadata import with_text_classifier_metadata
 from keras_bert_kit.export.lite.quantization import CALIBRATED, FORMATS
 from keras_bert_kit.export.lite.runtime import LiteModel
+from keras_bert_kit.export.signatures import check_kind
 from keras_bert_kit.export.warm_up import TEXTS
 from keras_bert_kit.models import BertForSequenceClassification
 
@@ -127,6 +128,7 @@ def litert(
     if quantize not in FORMATS:
         raise ValueError(f"quantize must be one of {', '.join(FORMATS)}. Received: {quantize!r}")
     _check_installed()
+    check_kind(model)
     if max_length is None:
         max_length = min(model.max_length, LONGEST)
     served = LiteClassifier(model, max_length)
@@ -151,17 +153,19 @@ def litert(
             TEXT_FILE: gate.first_to_pass(candidates.of_texts(), compared.text_model),
             IDS_FILE: gate.first_to_pass(candidates.of_tokens(), compared.ids_model),
         }
+        words, content, scores = models[IDS_FILE]
+        models[IDS_FILE] = words, _with_metadata(served, content, Path(path)), scores
         inputs = {TEXT_FILE: text_inputs(examples, [0]), IDS_FILE: ids_inputs(served, examples, 0)}
         done = LiteRTExport(
             path=Path(path),
             quantize=quantize,
             max_length=max_length,
             labelled=compared.labelled,
-            models={name: _measured(*model, inputs[name]) for name, model in models.items()},
+            models={name: _measured(*models[name], inputs[name]) for name in models},
             notes=gate.notes,
         )
-        (folder / TEXT_FILE).write_bytes(models[TEXT_FILE][1])
-        (folder / IDS_FILE).write_bytes(_with_metadata(served, models[IDS_FILE][1], Path(path)))
+        for name, (_, content, _) in models.items():
+            (folder / name).write_bytes(content)
         labels = "".join(f"{name}\n" for name in model.config.label_names)
         (folder / "labels.txt").write_text(labels, encoding="utf-8")
         served.python_tokenizer.save_pretrained(folder)
@@ -251,7 +255,10 @@ def _with_metadata(served: LiteClassifier, content: bytes, path: Path) -> bytes:
 
 
 def _as_examples(texts: Examples | Sequence[str]) -> Examples:
-    return texts if isinstance(texts, Examples) else Examples("texts", list(texts))
+    examples = texts if isinstance(texts, Examples) else Examples("texts", list(texts))
+    if not len(examples):
+        raise ValueError("examples and calibration must hold a text, or be None. Received: none")
+    return examples
 
 
 def _check_installed():
