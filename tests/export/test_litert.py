@@ -14,7 +14,7 @@ from keras_bert_kit.export import LiteModel, litert, serving_functions
 pytest.importorskip("ai_edge_litert")
 pytest.importorskip("ai_edge_quantizer")
 
-from keras_bert_kit.export.lite import exporter
+from keras_bert_kit.export.lite import exporter, gate
 from keras_bert_kit.export.lite.comparison import Scores
 from keras_bert_kit.export.lite.graphs import LiteClassifier
 from keras_bert_kit.export.lite.operations import check_operations, operations
@@ -249,13 +249,13 @@ class TestTheGate:
     """Which of several models is taken, by what they lose."""
 
     def choose(self, monkeypatch, drops, max_drop=1.0, allow_drop=False):
-        monkeypatch.setattr(exporter, "LiteModel", lambda content: content)
-        gate = exporter._Gate(max_drop, allow_drop, 1e-5, lambda step: None)
+        monkeypatch.setattr(gate, "LiteModel", lambda content: content)
+        checked = gate.Gate(max_drop, allow_drop, 1e-5, lambda step: None)
         candidates = ((f"format {drop}", drop) for drop in drops)
-        words, _, _ = gate.first_to_pass(
+        words, _, _ = checked.first_to_pass(
             candidates, lambda drop: Scores(100, 0.01, 0.1, 0.9 - drop / 100, 0.9)
         )
-        return words, gate.notes
+        return words, checked.notes
 
     def test_the_first_that_loses_little_is_taken(self, monkeypatch):
         assert self.choose(monkeypatch, [0.5, 0.1]) == ("format 0.5", [])
@@ -273,11 +273,11 @@ class TestTheGate:
         assert note == "format 9 loses 9.00 points of accuracy, more than 1.0; it was allowed."
 
     def test_a_float32_model_that_differs_is_an_error(self, monkeypatch):
-        monkeypatch.setattr(exporter, "LiteModel", lambda content: content)
-        gate = exporter._Gate(1.0, False, 1e-5, lambda step: None)
+        monkeypatch.setattr(gate, "LiteModel", lambda content: content)
+        checked = gate.Gate(1.0, False, 1e-5, lambda step: None)
         scores = Scores(100, 1e-5, 1.2e-5, 0.9, 0.9)
         with pytest.raises(RuntimeError, match=r"1e-05\. Received: .* of 1\.2e-05"):
-            gate.first_to_pass([("float32", b"")], lambda model: scores)
+            checked.first_to_pass([("float32", b"")], lambda model: scores)
 
 
 def test_a_model_that_loses_too_much_is_not_written(classifier, examples, tmp_path):

@@ -17,6 +17,7 @@ from keras_bert_kit.export.lite.quantization import (
 
 #: How many texts activations are measured on, at least and at most.
 FEWEST_TEXTS, MOST_TEXTS = 32, 128
+_FLOATS = {"none": "float32", "float16": "float16"}  # formats, and what their weights are
 
 
 class Candidates:
@@ -42,18 +43,16 @@ class Candidates:
     def of_texts(self) -> Iterator[tuple[str, bytes]]:
         """Gives the model of texts, with its format in words."""
         self._on_step("Converting the model of texts")
-        if self._quantize in ("none", "float16"):
-            float16 = self._quantize == "float16"
-            yield "float16" if float16 else "float32", self._source.text_model(float16)
+        if self._quantize in _FLOATS:
+            yield _FLOATS[self._quantize], self._source.text_model(self._quantize == "float16")
         else:
             yield "dynamic-int8", dynamic_int8(self._source.text_model())
 
     def of_tokens(self) -> Iterator[tuple[str, bytes]]:
         """Gives models of tokens, with their formats in words."""
         self._on_step("Converting the model of tokens")
-        if self._quantize in ("none", "float16"):
-            float16 = self._quantize == "float16"
-            yield "float16" if float16 else "float32", self._source.ids_model(float16)
+        if self._quantize in _FLOATS:
+            yield _FLOATS[self._quantize], self._source.ids_model(self._quantize == "float16")
             return
         model = self._source.ids_model()
         if self._quantize in CALIBRATED:
@@ -78,6 +77,6 @@ class Candidates:
         """What is converted."""
         length = self._served.tokenizer.max_length
         model = copy_of(self._served.model, length)
-        if self._quantize not in ("none", "float16"):
+        if self._quantize not in _FLOATS:
             with_int8_embeddings(model)
         return LiteClassifier(model, length)

@@ -6,14 +6,11 @@ import os
 import platform
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from keras_bert_kit._version import __version__
 from keras_bert_kit.export.from_template import from_template
 from keras_bert_kit.export.lite.graphs import LiteClassifier
-
-if TYPE_CHECKING:
-    from keras_bert_kit.export.lite.exporter import LiteRTExport
+from keras_bert_kit.export.lite.result import LiteRTExport
 
 
 def write_card(folder: Path, done: LiteRTExport, served: LiteClassifier):

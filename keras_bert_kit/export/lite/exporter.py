@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import importlib.util
 import statistics
 import timeit
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from keras_bert_kit._version import __version__
@@ -16,58 +15,20 @@ from keras_bert_kit.data import Examples
 from keras_bert_kit.export.lite.candidates import FEWEST_TEXTS, Candidates
 from keras_bert_kit.export.lite.card import write_card
 from keras_bert_kit.export.lite.comparison import Comparison, Scores, ids_inputs, text_inputs
+from keras_bert_kit.export.lite.gate import MAX_DROP, Gate
 from keras_bert_kit.export.lite.graphs import LiteClassifier
 from keras_bert_kit.export.lite.mediapipe_metadata import with_text_classifier_metadata
 from keras_bert_kit.export.lite.quantization import CALIBRATED, FORMATS
+from keras_bert_kit.export.lite.result import LiteRTExport, LiteRTModel
 from keras_bert_kit.export.lite.runtime import LiteModel
 from keras_bert_kit.export.signatures import check_kind
 from keras_bert_kit.export.warm_up import TEXTS
 from keras_bert_kit.models import BertForSequenceClassification
 
-#: By how many points of accuracy a format may fall below the Keras model.
-MAX_DROP = {"none": 0.0, "float16": 0.3, "dynamic-int8": 0.5, "int8": 1.0, "int16x8": 1.0}
 #: Tokens, unless it is said: a model of a fixed length takes as long for a short text.
 LONGEST = 128
 TEXT_FILE, IDS_FILE = "model.text.tflite", "model.ids.tflite"
 _ROUNDS = 15
-
-
-@dataclasses.dataclass(frozen=True)
-class LiteRTModel:
-    """One .tflite file.
-
-    Attributes:
-        format: Its weights and activations, in words.
-        bytes: Its size.
-        milliseconds: Median time for the first text on one thread.
-        scores: It beside the Keras model.
-    """
-
-    format: str
-    bytes: int
-    milliseconds: float
-    scores: Scores
-
-
-@dataclasses.dataclass(frozen=True)
-class LiteRTExport:
-    """What `litert` wrote.
-
-    Attributes:
-        path: The folder.
-        quantize: The format that was asked for.
-        max_length: Longest sequence in tokens.
-        labelled: Whether the texts of the comparison had labels.
-        models: The models by file name.
-        notes: What has to be known, in sentences.
-    """
-
-    path: Path
-    quantize: str
-    max_length: int
-    labelled: bool
-    models: dict[str, LiteRTModel]
-    notes: list[str]
 
 
 def litert(
@@ -108,7 +69,8 @@ def litert(
         calibration: At least 32 texts that activations are measured on, of which the first 128
             count; `None` takes `examples`.
         max_drop: By how many points (hundredths) the accuracy may be lower than the Keras
-            model's; `None` takes 0.3 for float16, 0.5 for dynamic-int8, 1.0 for int8 and int16x8.
+            model's; `None` takes 0.3 for none and float16, 0.5 for dynamic-int8, 1.0 for the
+            others.
         allow_drop: Whether a model that falls further is written all the same.
         overwrite: Whether the folder may replace one that is there.
         on_step: Is called with a few words as each step begins.
@@ -144,7 +106,7 @@ def litert(
             f"Received: {len(calibration)}{' of the kit' if kits_own else ''}"
         )
     max_drop = MAX_DROP[quantize] if max_drop is None else max_drop
-    gate = _Gate(100.0 if kits_own else max_drop, allow_drop, served.tolerance, on_step)
+    gate = Gate(100.0 if kits_own else max_drop, allow_drop, served.tolerance, on_step)
     with replaced_folder(path, overwrite) as folder:
         on_step("Answering the texts with Keras")
         compared = Comparison(served, examples)
@@ -171,67 +133,6 @@ def litert(
         served.python_tokenizer.save_pretrained(folder)
         write_card(folder, done, served)
     return done
-
-
-class _Gate:
-    """Lets a model through whose accuracy is near the Keras model's.
-
-    Args:
-        max_drop: By how many points it may be lower.
-        allow_drop: Whether a model that falls further passes, with a note.
-        tolerance: Largest difference of a float32 model's numbers.
-        on_step: Is called with a few words as each step begins.
-
-    Attributes:
-        notes: What was refused or let through in spite of it, in sentences.
-    """
-
-    def __init__(
-        self,
-        max_drop: float,
-        allow_drop: bool,
-        tolerance: float,
-        on_step: Callable[[str], None],
-    ):
-        self._max_drop, self._allow_drop = max_drop, allow_drop
-        self._tolerance, self._on_step = tolerance, on_step
-        self.notes: list[str] = []
-
-    def first_to_pass(
-        self, candidates: Iterator[tuple[str, bytes]], compare: Callable[[LiteModel], Scores]
-    ) -> tuple[str, bytes, Scores]:
-        """Gives the first of some models, with their formats, that passes."""
-        refused = []
-        for words, content in candidates:
-            self._on_step(f"Comparing {words} with Keras")
-            scores = compare(LiteModel(content))
-            if words == "float32" and scores.largest_difference > self._tolerance:
-                raise RuntimeError(
-                    "The float32 model must answer as the Keras model does, within "
-                    f"{self._tolerance}. "
-                    f"Received: a difference of {scores.largest_difference:.2g}. "
-                    "Please report this."
-                )
-            if scores.drop <= self._max_drop or self._allow_drop:
-                break
-            refused.append(f"{words} loses {scores.drop:.2f}")
-        else:
-            raise ValueError(
-                f"The accuracy must not fall by more than {self._max_drop} points. Received: "
-                f"{'; '.join(refused)}. Choose another format, or allow it (max_drop, allow_drop; "
-                "--max-drop, --allow-drop on the command line)."
-            )
-        if refused:
-            self.notes.append(
-                f"More than {self._max_drop} points of accuracy were lost, and so the model of "
-                f"tokens is {words}: {'; '.join(refused)}."
-            )
-        if scores.drop > self._max_drop:
-            self.notes.append(
-                f"{words} loses {scores.drop:.2f} points of accuracy, more than {self._max_drop}; "
-                "it was allowed."
-            )
-        return words, content, scores
 
 
 def _measured(words: str, content: bytes, scores: Scores, inputs) -> LiteRTModel:
