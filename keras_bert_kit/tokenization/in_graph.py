@@ -17,11 +17,13 @@ import tensorflow_text as tf_text
 
 from keras_bert_kit.tokenization.lengths import check_max_length, truncation_strategy
 from keras_bert_kit.tokenization.normalizer_map import MARKS, NormalizerMap, build_normalizer_map
+from keras_bert_kit.tokenization.offsets import offsets_as_given
 from keras_bert_kit.tokenization.vocabulary import (
     MAX_INPUT_CHARS_PER_WORD,
     SPECIAL_TOKENS,
     check_tokens,
 )
+from keras_bert_kit.tokenization.windows import at_columns, check_windows, cut_windows, row_lengths
 
 #: The operations of tensorflow-text that are used.
 TEXT_OPERATIONS = ("FastBertNormalize", "FastWordpieceTokenizeWithOffsets")
@@ -45,6 +47,9 @@ class InGraphTokenizer(keras.layers.Layer):
         such as Hangul tone marks or musical stems. Two of them in a row that are not in Unicode's
         canonical order are put into it by `BertTokenizer` and left as they are here, because the
         op sees one character at a time.
+        Offsets of such marks. Where one of them changes places with any other mark, removed or
+        not, the offsets of `BertTokenizer` are those of the place that it comes to. Here they are
+        those of the place where it is written.
         Truncation without room. Where `only_first` or `only_second` would have to cut more than
         there is, `BertTokenizer` raises a `ValueError`; here the other text is cut too.
 
@@ -129,7 +134,44 @@ class InGraphTokenizer(keras.layers.Layer):
         if self._marks:
             found = f"{_ANY_MARK}|{self._added_token()}"
             texts = _change_where(texts, found, self._mark_added_tokens)
-        return self._ids(self._wordpiece.tokenize(self._normalizer.normalize(texts)))
+        ids, _ = self._ids(self._wordpiece.tokenize(self._normalizer.normalize(texts)))
+        return ids
+
+    def tokenize_with_offsets(self, texts):
+        """Maps strings to ids without special tokens, and says where each token stands.
+
+        The ids are those of `tokenize`. The offsets are those of `BertTokenizer`, but in bytes:
+        see `character_offsets`. A word that is too long is one [UNK], which covers all of it.
+        In a text that is no UTF-8, tokens may overlap in the bytes that are no characters.
+
+        Args:
+            texts: string tensor (B,).
+
+        Returns:
+            Three ragged int32 tensors (B, None) with the same row splits: the ids, and the first
+            byte of each token and the byte after its last, in the text as given (UTF-8).
+
+        Raises:
+            ValueError: Tokens written in a text are kept whole, which moves the offsets.
+
+        Example:
+            >>> layer = BertTokenizer("vocab.txt", split_special_tokens=True).in_graph()
+            >>> ids, starts, ends = layer.tokenize_with_offsets(tf.constant(["A short text."]))
+        """
+        if self._marks:
+            raise ValueError(
+                "Offsets need a tokenizer that keeps no written token whole. Received: "
+                f"split_special_tokens={self.split_special_tokens}, "
+                f"never_split={self.never_split}. Make it with split_special_tokens=True and "
+                "without never_split."
+            )
+        texts = tf.convert_to_tensor(texts, tf.string)
+        normalized, offsets = self._normalizer.normalize_with_offsets(texts)
+        pieces, starts, ends = self._wordpiece.tokenize_with_offsets(normalized)
+        starts, ends = offsets_as_given(texts, offsets, starts, ends)  # (pieces,)
+        ids, kept = self._ids(pieces)
+        starts, ends = tf.gather(starts, kept[:-1]), tf.gather(ends, kept[1:] - 1)
+        return ids, ids.with_values(starts), ids.with_values(ends)
 
     def pack(self, ids, pair_ids=None, max_length=None, length=None):
         """Adds the special tokens, cuts to `max_length` as `truncation` says, and pads.
@@ -144,19 +186,19 @@ class InGraphTokenizer(keras.layers.Layer):
             A dict of `input_ids`, `token_type_ids` and `attention_mask`, int32 (B, S).
         """
         check_max_length(max_length, pair=pair_ids is not None)
-        second = None if pair_ids is None else _row_lengths(pair_ids)
-        first, second = sequence_lengths(_row_lengths(ids), second, max_length, self.truncation)
+        second = None if pair_ids is None else row_lengths(pair_ids)
+        first, second = sequence_lengths(row_lengths(ids), second, max_length, self.truncation)
         end = first + 1  # where the first [SEP] stands
         total = end + 1 if second is None else end + second + 2
         if length is None:
             length = tf.maximum(tf.reduce_max(total), 2)  # an empty batch has no longest row
         position = tf.expand_dims(tf.range(length), 0)  # (1, S)
         end, total = tf.expand_dims(end, 1), tf.expand_dims(total, 1)
-        input_ids = _gather(ids, position - 1)
+        input_ids = at_columns(ids, position - 1)
         token_type_ids = tf.zeros_like(input_ids)
         if pair_ids is not None:
             in_pair = position > end
-            input_ids = tf.where(in_pair, _gather(pair_ids, position - end - 1), input_ids)
+            input_ids = tf.where(in_pair, at_columns(pair_ids, position - end - 1), input_ids)
             token_type_ids = tf.where(in_pair & (position < total), 1, 0)
         input_ids = tf.where(position == 0, self.cls_token_id, input_ids)
         is_separator = (position == end) | (position == total - 1)
@@ -167,6 +209,40 @@ class InGraphTokenizer(keras.layers.Layer):
             "token_type_ids": token_type_ids,
             "attention_mask": attention_mask,
         }
+
+    def windows(self, ids, question_ids=None, *, max_length, stride=0, max_windows=None):
+        """Cuts each text into windows that overlap, adds the special tokens and pads.
+
+        The windows are those of `BertTokenizer` with `return_overflowing_tokens`: [CLS] text [SEP],
+        or [CLS] question [SEP] text [SEP] with token types 0 and 1, where only the text is cut.
+        A text without tokens has one window, of no token of its own.
+
+        A question stays whole where it fits beside the whole text. Elsewhere it is cut at its end
+        to `max_length - 3 - 1 - stride` tokens, so that each window has at least one token of the
+        text that the window before it does not have; `BertTokenizer` raises an error there.
+
+        Args:
+            ids: ragged int32 tensor (B, None), such as `tokenize` gives.
+            question_ids: The questions' ids, as `ids`, or `None`.
+            max_length: Longest window in tokens, specials included.
+            stride: How many tokens of its text a window shares with the one before it.
+            max_windows: Most windows of a text, the first ones; `None` for no limit.
+
+        Returns:
+            A dict of int32 tensors (B, W, S), where W is the most windows of a text of the batch
+            and S the longest window: `input_ids`, `token_type_ids`, `attention_mask`, and
+            `position`, the index in its row of `ids` of the token at each place, -1 where there is
+            none of the text. Windows that a text does not need are padding alone.
+
+        Raises:
+            ValueError: Windows would not go on in the text, or `max_windows` is below 1.
+
+        Example:
+            >>> layer.windows(layer.tokenize(texts), max_length=384, stride=128)["position"]
+        """
+        check_windows(max_length, stride, max_windows, paired=question_ids is not None)
+        special_ids = (self.cls_token_id, self.sep_token_id, self.pad_token_id)
+        return cut_windows(ids, question_ids, max_length, stride, max_windows, *special_ids)
 
     def call(self, inputs):
         """Tokenizes and packs; see the class."""
@@ -215,6 +291,10 @@ class InGraphTokenizer(keras.layers.Layer):
         """Gives the ids of ragged pieces (B, None), with one [UNK] for each word that is too long.
 
         The op counts a word's bytes, the reference its characters, and marks have ids of their own.
+
+        Returns:
+            The ids, ragged, and the pieces that each of them begins with, (T + 1,), where T is the
+            number of ids; the last one is the number of pieces.
         """
         values = tf.concat([pieces.flat_values, [0]], 0)  # so that there is a word; dropped below
         characters = tf.gather(self._characters, values)
@@ -230,8 +310,9 @@ class InGraphTokenizer(keras.layers.Layer):
         stays = tf.where(is_long, starts_word, 1)
         before = tf.cumsum(stays, exclusive=True)
         row_splits = tf.gather(before, pieces.row_splits)
-        values = tf.gather(values, tf.squeeze(tf.where(stays > 0), 1))[:-1]
-        return tf.RaggedTensor.from_row_splits(values, row_splits, validate=False)
+        kept = tf.squeeze(tf.where(stays > 0), 1)
+        values = tf.gather(values, kept)[:-1]
+        return tf.RaggedTensor.from_row_splits(values, row_splits, validate=False), kept
 
 
 def sequence_lengths(first, second, max_length, truncation=True):
@@ -269,18 +350,6 @@ def sequence_lengths(first, second, max_length, truncation=True):
         tf.where(first_is_shorter, shorter, longer),
         tf.where(first_is_shorter, longer, shorter),
     )
-
-
-def _row_lengths(ragged):
-    return tf.cast(ragged.row_lengths(), tf.int32)
-
-
-def _gather(ragged, column):
-    """Gives each row's values at columns (B or 1, S); any value where it has no such column."""
-    values = tf.concat([ragged.flat_values, [0]], 0)  # so that there is a value to point at
-    starts = tf.expand_dims(tf.cast(ragged.row_starts(), tf.int32), 1)
-    last = tf.size(values) - 1
-    return tf.gather(values, tf.clip_by_value(starts + column, 0, last))
 
 
 def _change_where(texts, pattern: str, change: Callable):

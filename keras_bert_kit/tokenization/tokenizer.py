@@ -361,6 +361,13 @@ class BertTokenizer:
     def __len__(self) -> int:
         return len(self.tokens)
 
+    def as_text(self) -> BertTokenizer:
+        """Gives a copy that reads special tokens in a text as text.
+
+        Offsets in a graph need it, and it lets no text feign the separator of a question.
+        """
+        return type(self)(**{**self.get_config(), "split_special_tokens": True})
+
     def in_graph(self, max_length: int | None = None, truncation: bool | str = True):
         """Gives the Keras layer that does the same mapping as TensorFlow ops.
 
