@@ -17,6 +17,8 @@ POSITION_EMBEDDING_TYPES = ("absolute", "sinusoidal")
 
 POOLING_MODES = ("mean", "cls", "max")
 
+WINDOW_POOLING_MODES = ("mean", "max", "attention")
+
 PROBLEM_TYPES = (
     "single_label_classification",
     "multi_label_classification",
@@ -27,7 +29,7 @@ PROBLEM_TYPES = (
 _HARMLESS = frozenset(
     """
     _name_or_path _num_labels architectures attn_implementation backward_compatible bos_token_id
-    directionality dtype eos_token_id finetuning_task language model_max_length model_type
+    directionality dtype eos_token_id language model_max_length model_type
     name_or_path num_labels output_attentions output_hidden_states output_past pooler_fc_size
     pooler_num_attention_heads pooler_num_fc_layers pooler_size_per_head pooler_type return_dict
     sep_token_id task_specific_params tokenizer_class torch_dtype torchscript
@@ -73,11 +75,17 @@ _USUAL = {
     "gradient_checkpointing": False,
     "mlm_hidden_act": None,
     "mlm_layer_norm_eps": None,
+    "window_pooling": None,
+    "window_stride": None,
+    "use_crf": False,
+    "lstm_hidden_size": None,
+    "finetuning_task": None,
 }
 
 
 # Those of them that transformers' BERT does not have.
-_OWN_FIELDS = tuple(name for name in _USUAL if name != "gradient_checkpointing")
+_SHARED_FIELDS = ("gradient_checkpointing", "finetuning_task")
+_OWN_FIELDS = tuple(name for name in _USUAL if name not in _SHARED_FIELDS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,6 +142,13 @@ class BertConfig:
         mlm_hidden_act: Activation of the masked-LM head; `None` means `hidden_act`. KerasHub's head
             runs the erf form of GELU over an encoder with the tanh form.
         mlm_layer_norm_eps: Epsilon of the masked-LM head; `None` means `layer_norm_eps`.
+        window_pooling: Of a model of long texts, how one vector is made of those of its windows:
+            "mean", "max" or "attention"; `None` means "mean".
+        window_stride: Of such a model, how many tokens each window shares with the one before it.
+        use_crf: Whether a token classifier has a conditional random field over its logits.
+        lstm_hidden_size: Of a token classifier, units in each direction of an LSTM between the
+            encoder and the classifier; `None` means that there is none.
+        finetuning_task: Name of the task that the model was trained for, if known.
 
     Raises:
         ValueError: A field is out of its range.
@@ -165,6 +180,11 @@ class BertConfig:
     gradient_checkpointing: bool = False
     mlm_hidden_act: str | None = None
     mlm_layer_norm_eps: float | None = None
+    window_pooling: str | None = None
+    window_stride: int | None = None
+    use_crf: bool = False
+    lstm_hidden_size: int | None = None
+    finetuning_task: str | None = None
 
     def __post_init__(self):
         for name in (
@@ -199,7 +219,22 @@ class BertConfig:
         _check_choice(
             "position_embedding_type", self.position_embedding_type, POSITION_EMBEDDING_TYPES
         )
-        for name in ("norm_first", "gradient_checkpointing"):
+        _check_choice("window_pooling", self.window_pooling, (*WINDOW_POOLING_MODES, None))
+        stride = self.window_stride
+        if stride is not None and (type(stride) is not int or stride < 0):
+            raise ValueError(
+                f"window_stride must be a whole number from 0 on, or None. Received: {stride!r}"
+            )
+        units = self.lstm_hidden_size
+        if units is not None and (type(units) is not int or units < 1):
+            raise ValueError(
+                f"lstm_hidden_size must be a whole number above 0, or None. Received: {units!r}"
+            )
+        if not isinstance(self.finetuning_task, str | None):
+            raise ValueError(
+                f"finetuning_task must be a name, or None. Received: {self.finetuning_task!r}"
+            )
+        for name in ("norm_first", "gradient_checkpointing", "use_crf"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} must be True or False. Received: {getattr(self, name)!r}")
         labels = {int(index): str(name) for index, name in dict(self.id2label).items()}

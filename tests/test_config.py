@@ -28,6 +28,11 @@ CHANGED = {
     "gradient_checkpointing": True,
     "mlm_hidden_act": "silu",
     "mlm_layer_norm_eps": 1e-4,
+    "window_pooling": "max",
+    "window_stride": 5,
+    "use_crf": True,
+    "lstm_hidden_size": 7,
+    "finetuning_task": "token-classification",
 }
 # What transformers 4 and 5 wrote for a fine-tuned classifier, without the sizes.
 HUGGING_FACE = {
@@ -104,7 +109,7 @@ def test_labels_are_told_by_index_by_name_and_by_number():
 @pytest.mark.parametrize("foreign", [HUGGING_FACE, GOOGLE], ids=["hugging_face", "google"])
 def test_harmless_keys_of_real_files_are_passed_over(foreign):
     config = BertConfig.from_dict({**foreign, "vocab_size": 77})
-    assert config == BertConfig(vocab_size=77)
+    assert config == BertConfig(vocab_size=77, finetuning_task=foreign.get("finetuning_task"))
 
 
 @pytest.mark.parametrize(
@@ -137,7 +142,12 @@ def test_another_model_is_refused():
         BertConfig.from_dict({**CHANGED, "model_type": "roberta"})
 
 
-OURS = {"position_embedding_type": "sinusoidal", "norm_first": True}
+OURS = {
+    "position_embedding_type": "sinusoidal",
+    "norm_first": True,
+    "use_crf": True,
+    "lstm_hidden_size": 7,
+}
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -153,17 +163,27 @@ def test_a_model_that_transformers_computes_otherwise_has_another_type(name):
 def test_the_file_of_a_plain_bert_holds_no_key_of_ours():
     values = BertConfig().to_dict()
     assert values["model_type"] == "bert"
-    assert not values.keys() & {*OURS, "gradient_checkpointing"}
-    with_recomputation = BertConfig(gradient_checkpointing=True).to_dict()
-    assert with_recomputation == {**values, "gradient_checkpointing": True}
+    assert not values.keys() & {*OURS, "gradient_checkpointing", "finetuning_task"}
+    for shared in ({"gradient_checkpointing": True}, {"finetuning_task": "mrpc"}):
+        assert BertConfig(**shared).to_dict() == {**values, **shared}
 
 
-@pytest.mark.parametrize("name", [*OURS, "gradient_checkpointing"])
+@pytest.mark.parametrize("name", [*OURS, "gradient_checkpointing", "finetuning_task"])
 def test_none_in_a_file_means_what_bert_usually_has(name):
     assert BertConfig.from_dict({"model_type": "bert", name: None}) == BertConfig()
 
 
-@pytest.mark.parametrize("name", ["norm_first", "gradient_checkpointing"])
+@pytest.mark.parametrize("value", [0, 2.0, True, "8"])
+def test_the_lstm_has_a_whole_number_of_units_or_is_none(value):
+    with pytest.raises(
+        ValueError, match="lstm_hidden_size must be a whole number above 0, or None"
+    ):
+        BertConfig(lstm_hidden_size=value)
+    with pytest.raises(ValueError, match=r"finetuning_task must be a name, or None\. Received: 3"):
+        BertConfig(finetuning_task=3)
+
+
+@pytest.mark.parametrize("name", ["norm_first", "gradient_checkpointing", "use_crf"])
 def test_a_switch_is_true_or_false(name):
     with pytest.raises(ValueError, match=f"{name} must be True or False. Received: 'yes'"):
         BertConfig(**{name: "yes"})

@@ -212,6 +212,19 @@ HEADS: tuple[Row, ...] = (
         ("classifier/out_proj", "classifier/layer_with_weights-0", "classifier"),
         "classifier",
     ),
+    # Of token classifiers, which no other format has; the first three are named as in pytorch-crf.
+    *(
+        Row(f"crf/{name}", "plain", f"crf.{name}", "", "", "", ())
+        for name in ("transitions", "start_transitions", "end_transitions")
+    ),
+    *(
+        Row(f"lstm/{way}_lstm/lstm_cell/{leaf}", "plain", f"lstm.{way}.{leaf}", "", "", "", ())
+        for way in ("forward", "backward")
+        for leaf in ("kernel", "recurrent_kernel", "bias")
+    ),
+    # Of models of long texts, which no other format has.
+    *_dense("window_pooling/dense", "window_pooling.dense", ""),
+    Row("window_pooling/score/kernel", "kernel", "window_pooling.score.weight", "", "", "", ()),
     *_head(
         "span/dense",
         "qa_outputs",

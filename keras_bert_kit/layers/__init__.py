@@ -5,6 +5,7 @@ V vocabulary, C classes.
 """
 
 from keras_bert_kit.layers.attention import MultiHeadSelfAttention
+from keras_bert_kit.layers.crf import ConditionalRandomField
 from keras_bert_kit.layers.embeddings import BertEmbeddings
 from keras_bert_kit.layers.encoder import TransformerEncoder, TransformerEncoderBlock
 from keras_bert_kit.layers.heads import (
@@ -14,10 +15,12 @@ from keras_bert_kit.layers.heads import (
     Pooler,
     SentencePooling,
 )
+from keras_bert_kit.layers.window_pooling import WindowPooling
 
 __all__ = [
     "BertEmbeddings",
     "ClassificationHead",
+    "ConditionalRandomField",
     "MaskedLMHead",
     "MultiHeadSelfAttention",
     "NextSentenceHead",
@@ -25,4 +28,5 @@ __all__ = [
     "SentencePooling",
     "TransformerEncoder",
     "TransformerEncoderBlock",
+    "WindowPooling",
 ]

@@ -56,6 +56,42 @@ def check_indices(name: str, ids, limit_name: str, limit: int):
         )
 
 
+def check_one_given(**arguments):
+    """Checks that exactly one of several arguments is given.
+
+    Args:
+        **arguments: What was given, `None` for nothing.
+
+    Raises:
+        ValueError: None is given, or more than one.
+    """
+    given = [name for name, value in arguments.items() if value is not None]
+    if len(given) != 1:
+        raise ValueError(
+            f"Exactly one of {' and '.join(arguments)} must be given. "
+            f"Received: {' and '.join(given) or 'none'}"
+        )
+
+
+def check_vectors(name: str, vectors, size_name: str, size: int):
+    """Checks the shape of vectors, one for each token.
+
+    Args:
+        name: The argument's name, for the error.
+        vectors: float tensor (B, S, `size`).
+        size_name: Name of the argument that gave the vectors their size.
+        size: The size.
+
+    Raises:
+        ValueError: The tensor has another shape.
+    """
+    if len(vectors.shape) != 3 or vectors.shape[-1] != size:
+        raise ValueError(
+            f"{name} must have the shape (batch, sequence, {size_name}={size}). "
+            f"Received: shape={tuple(vectors.shape)}"
+        )
+
+
 def check_mask(attention_mask):
     """Checks dtype and rank of an attention mask.
 

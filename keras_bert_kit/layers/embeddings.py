@@ -6,7 +6,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_bert_kit.layers.checks import check_indices, check_rate
+from keras_bert_kit.layers.checks import (
+    check_indices,
+    check_one_given,
+    check_rate,
+    check_vectors,
+)
 
 POSITION_EMBEDDING_TYPES = ("absolute", "sinusoidal")
 
@@ -27,19 +32,22 @@ class BertEmbeddings(keras.layers.Layer):
             takes sines and cosines, which are no weights.
 
     Call arguments:
-        input_ids: int tensor (B, S), token ids below `vocab_size`.
+        input_ids: int tensor (B, S), token ids below `vocab_size`; `None` with `inputs_embeds`.
         token_type_ids: int tensor (B, S), segment ids below `type_vocab_size`; `None` means 0.
         position_ids: int tensor (B, S), positions below `max_position_embeddings`; `None` counts
             from 0. Texts packed into one row start again at 0.
+        inputs_embeds: float tensor (B, S, H), what the token table would give, instead of
+            `input_ids`; gradients flow into it.
 
     Returns:
         float tensor (B, S, H).
 
     Raises:
         TypeError: Ids are not of an integer dtype.
-        ValueError: The sequence is longer than the position table; in eager mode also: an id is
-            not one of its table. Graphs cannot look at ids; `keras_bert_kit.data.check_ids` does
-            it in the data pipeline. Of the arguments: the dropout rate is not at least 0 and
+        ValueError: The sequence is longer than the position table, not exactly one of `input_ids`
+            and `inputs_embeds` is given, or the latter has another shape; in eager mode also: an
+            id is not one of its table. Graphs cannot look at ids; `keras_bert_kit.data.check_ids`
+            does it in the data pipeline. Of the arguments: the dropout rate is not at least 0 and
             below 1, or `position_embedding_type` is not known.
 
     Example:
@@ -101,11 +109,25 @@ class BertEmbeddings(keras.layers.Layer):
         self.layer_norm.build((None, None, self.hidden_size))
         self.built = True
 
-    def call(self, input_ids, token_type_ids=None, position_ids=None, training=None):
+    def call(
+        self,
+        input_ids=None,
+        token_type_ids=None,
+        position_ids=None,
+        inputs_embeds=None,
+        training=None,
+    ):
         """Embeds; see the class."""
-        input_ids = ops.convert_to_tensor(input_ids)
-        check_indices("input_ids", input_ids, "vocab_size", self.vocab_size)
-        embeddings = self.word_embeddings(input_ids) + self._positions(input_ids, position_ids)
+        check_one_given(input_ids=input_ids, inputs_embeds=inputs_embeds)
+        if inputs_embeds is None:
+            input_ids = ops.convert_to_tensor(input_ids)
+            check_indices("input_ids", input_ids, "vocab_size", self.vocab_size)
+            inputs_embeds = self.word_embeddings(input_ids)
+        else:
+            inputs_embeds = ops.cast(inputs_embeds, self.compute_dtype)
+            check_vectors("inputs_embeds", inputs_embeds, "hidden_size", self.hidden_size)
+            input_ids = ops.zeros_like(inputs_embeds[..., 0], dtype="int32")  # (B, S)
+        embeddings = inputs_embeds + self._positions(input_ids, position_ids)
         if token_type_ids is None:
             token_type_ids = ops.zeros_like(input_ids)
         else:

@@ -18,12 +18,14 @@ class BertModel(PretrainedModel):
         add_pooling_layer: Whether to compute `pooler_output`.
 
     Call arguments:
-        input_ids: int tensor (B, S); or a dict with the inputs.
+        input_ids: int tensor (B, S); or a dict with the inputs up to `position_ids`.
         token_type_ids: int tensor (B, S), segment ids; `None` means 0.
         attention_mask: int or bool tensor (B, S) or (B, S, S), nonzero where a token may be seen;
             `None` sees everything.
         position_ids: int tensor (B, S), positions in the sequence; `None` counts from 0. Texts
             packed into one row start again at 0.
+        inputs_embeds: float tensor (B, S, H), given by its name and instead of `input_ids`: what
+            the token table would give. Gradients flow into it.
         output_hidden_states: Whether to return all hidden states.
         output_attentions: Whether to return the attention probabilities.
 
@@ -91,10 +93,11 @@ class BertModel(PretrainedModel):
 
     def call(
         self,
-        input_ids,
+        input_ids=None,
         token_type_ids=None,
         attention_mask=None,
         position_ids=None,
+        inputs_embeds=None,
         output_hidden_states=False,
         output_attentions=False,
         training=None,
@@ -107,7 +110,11 @@ class BertModel(PretrainedModel):
             position_ids=position_ids,
         )
         hidden_states = self.embeddings(
-            input_ids, token_type_ids, position_ids=position_ids, training=training
+            input_ids,
+            token_type_ids,
+            position_ids=position_ids,
+            inputs_embeds=inputs_embeds,
+            training=training,
         )
         outputs = self.encoder(
             hidden_states,

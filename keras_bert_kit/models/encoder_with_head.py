@@ -17,6 +17,11 @@ class EncoderWithHead(PretrainedModel):
         config: The model's config.
         tokenizer: The tokenizer that belongs to the weights, if there is one.
         add_pooling_layer: Whether the head needs `pooler_output`.
+
+    Call arguments:
+        input_ids: As those that follow it, of `BertModel`.
+        inputs_embeds: float tensor (B, S, H), given by its name and instead of `input_ids`: what
+            the token table would give. Gradients flow into it.
     """
 
     def __init__(self, config, tokenizer=None, add_pooling_layer=True, **kwargs):
@@ -36,12 +41,14 @@ class EncoderWithHead(PretrainedModel):
 
     def call(
         self,
-        input_ids,
+        input_ids=None,
         token_type_ids=None,
         attention_mask=None,
         position_ids=None,
+        inputs_embeds=None,
         training=None,
     ):
         """Computes; see the class."""
         inputs = (input_ids, token_type_ids, attention_mask, position_ids)
-        return self._from_encoder(self.bert(*inputs, training=training), training)
+        outputs = self.bert(*inputs, inputs_embeds=inputs_embeds, training=training)
+        return self._from_encoder(outputs, training)

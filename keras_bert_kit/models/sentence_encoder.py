@@ -6,18 +6,24 @@ from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
+from keras import ops
 
 from keras_bert_kit.config import PoolingConfig
 from keras_bert_kit.layers import SentencePooling
 from keras_bert_kit.models.bert import BertModel
 from keras_bert_kit.models.pretrained import PretrainedModel, unpack_inputs
 
+# How many cosines are computed at once, so that they take 64 MiB.
+_COSINES = 2**24
+
 
 @keras.saving.register_keras_serializable("keras_bert_kit")
 class BertSentenceEncoder(PretrainedModel):
     """BERT with pooling over the tokens: embeddings of sentences, to be compared by their cosine.
 
-    `save_pretrained` writes the layout of sentence-transformers.
+    `save_pretrained` writes the layout of sentence-transformers. The losses of
+    `keras_bert_kit.models.sentence_losses` train it on pairs of texts; they stand on an axis of
+    their own, as `keras_bert_kit.data.pairs_of_texts` makes them.
 
     Args:
         config: The model's config.
@@ -26,15 +32,15 @@ class BertSentenceEncoder(PretrainedModel):
             has none.
 
     Call arguments:
-        input_ids: int tensor (B, S); or a dict with the inputs.
-        token_type_ids: int tensor (B, S), segment ids; `None` means 0.
-        attention_mask: int or bool tensor (B, S), nonzero where there is a token; `None` means
-            everywhere.
-        position_ids: int tensor (B, S), the place of each token in its sequence; `None` counts from
-            0.
+        input_ids: int tensor (B, S), or (B, 2, S) for pairs of texts; or a dict with the inputs.
+        token_type_ids: int tensor of that shape, segment ids; `None` means 0.
+        attention_mask: int or bool tensor of that shape, nonzero where there is a token; `None`
+            means everywhere.
+        position_ids: int tensor of that shape, the place of each token in its sequence; `None`
+            counts from 0.
 
     Returns:
-        A `ModelOutput` of `sentence_embedding`, float32 (B, H).
+        A `ModelOutput` of `sentence_embedding`, float32 (B, H), or (B, 2, H) for pairs.
 
     Example:
         >>> model = BertSentenceEncoder.from_pretrained("path/to/model")
@@ -76,8 +82,15 @@ class BertSentenceEncoder(PretrainedModel):
             attention_mask=attention_mask,
             position_ids=position_ids,
         )
-        hidden_states = self.bert(*inputs, training=training)["last_hidden_state"]
-        return {"sentence_embedding": self.sentence_pooling(hidden_states, inputs[2])}
+        *texts, length = ops.shape(inputs[0])
+        flat = [None if x is None else ops.reshape(x, (-1, length)) for x in inputs]  # (B*2, S)
+        if len(texts) == 1:
+            flat = inputs
+        hidden_states = self.bert(*flat, training=training)["last_hidden_state"]
+        embedding = self.sentence_pooling(hidden_states, flat[2])
+        if len(texts) > 1:
+            embedding = ops.reshape(embedding, (-1, *texts[1:], self.config.hidden_size))
+        return {"sentence_embedding": embedding}
 
     def encode(self, texts: str | Sequence[str], batch_size: int = 32) -> np.ndarray:
         """Embeds texts, cut to `max_length` tokens.
@@ -103,3 +116,49 @@ class BertSentenceEncoder(PretrainedModel):
         """Gives what `.keras` files keep of the model."""
         pooling = {"mode": self.pooling.mode, "normalize": self.pooling.normalize}
         return {**super().get_config(), "pooling": pooling}
+
+
+def nearest(queries: np.ndarray, corpus: np.ndarray, k: int = 10) -> tuple[np.ndarray, np.ndarray]:
+    """Finds the texts of a small corpus that are nearest to each query, by comparing all.
+
+    Args:
+        queries: float array (Q, H), embeddings; of any length, for their cosines are compared.
+        corpus: float array (N, H), embeddings.
+        k: How many to find; where N is less, all are.
+
+    Returns:
+        The numbers of the corpus' rows, int64 array (Q, k), the nearest first, and their cosines,
+        float32 array (Q, k). A vector of length 0 has the cosine 0 to all.
+
+    Raises:
+        ValueError: The arrays do not hold vectors of one size, or `k` is below 1.
+
+    Example:
+        >>> corpus = model.encode(["A cat sits.", "Stocks fell.", "A dog runs."])
+        >>> rows, cosines = nearest(model.encode(["The cat is sitting."]), corpus, k=1)
+    """
+    queries, corpus = np.asarray(queries, "float32"), np.asarray(corpus, "float32")
+    if queries.ndim != 2 or corpus.ndim != 2 or queries.shape[1] != corpus.shape[1]:
+        raise ValueError(
+            "queries and corpus must be of shapes (Q, H) and (N, H). "
+            f"Received: {queries.shape} and {corpus.shape}. One query is queries[None]."
+        )
+    if k < 1:
+        raise ValueError(f"k must be at least 1. Received: k={k}")
+    queries, corpus = _of_length_1(queries), _of_length_1(corpus)
+    k = min(k, len(corpus))
+    rows, cosines = np.zeros((len(queries), k), "int64"), np.zeros((len(queries), k), "float32")
+    step = max(_COSINES // max(len(corpus), 1), 1)
+    for start in range(0, len(queries), step):
+        part = slice(start, start + step)
+        every = queries[part] @ corpus.T  # (Q, N)
+        found = np.argpartition(-every, k - 1, axis=1)[:, :k] if k else rows[part]
+        found.sort(axis=1)  # of equal cosines, the first one stays first
+        order = np.argsort(-np.take_along_axis(every, found, 1), axis=1, kind="stable")
+        rows[part] = np.take_along_axis(found, order, 1)
+        cosines[part] = np.take_along_axis(every, rows[part], 1)
+    return rows, cosines
+
+
+def _of_length_1(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
