@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from keras_bert_kit.data.features import EncodedTexts
+from keras_bert_kit.data.features import Features
 
 # Batches whose texts are sorted by length among each other. More makes less padding and a less
 # random order; from 50 on the padding hardly falls.
@@ -33,30 +34,31 @@ def length_buckets(max_length: int) -> list[int]:
 
 
 def bucketed_batches(
-    texts: EncodedTexts,
+    features: Features,
     labels: np.ndarray | None,
     batch_size: int,
     seed: int | None = None,
     epochs: Sequence[int] | None = None,
 ) -> tf.data.Dataset:
-    """Cuts texts into batches, each padded to the least bucket that holds its longest text.
+    """Cuts rows into batches, each padded to the least bucket that holds its longest row.
 
     Every batch but one has exactly `batch_size` rows, so that the shapes are at most one a bucket
     and one for the last, smaller batch.
 
     Args:
-        texts: The texts.
-        labels: int array (texts,), or `None`.
+        features: The rows: `EncodedTexts`, or what else has their methods, see `Features`.
+        labels: array (rows, ...), or `None` where the features have no labels, or have them
+            within.
         batch_size: Rows of a batch.
-        seed: `None` keeps the order of the texts. Else the order is random, texts of like length
+        seed: `None` keeps the order of the rows. Else the order is random, rows of like length
             stand together, and the same seed gives the same order.
         epochs: With a seed, the epochs to give one after the other, each in an order that depends
             on seed and epoch alone: whoever stops after an epoch can go on with the next. `None`
             gives one epoch, in another order each time the dataset is gone through.
 
     Returns:
-        A dataset of pairs (inputs, labels), or of inputs alone: a dict of `input_ids`,
-        `token_type_ids` and `attention_mask`, int32 (B, S); labels int32 (B,).
+        A dataset of pairs (inputs, labels), or of what the features give: in the case of
+        `EncodedTexts` a dict of `input_ids`, `token_type_ids` and `attention_mask`, int32 (B, S).
 
     Raises:
         ValueError: `batch_size` is below 1.
@@ -64,15 +66,32 @@ def bucketed_batches(
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1. Received: batch_size={batch_size}")
     if seed is None:
-        rows = tf.data.Dataset.range(len(texts), output_type=tf.int32).batch(batch_size)
+        rows = tf.data.Dataset.range(len(features), output_type=tf.int32).batch(batch_size)
     else:
         rows = epoch_numbers(seed, epochs).flat_map(
-            lambda epoch: _shuffled_rows(texts.lengths, batch_size, tf.stack([epoch, seed]))
+            lambda epoch: _shuffled_rows(features.lengths, batch_size, tf.stack([epoch, seed]))
         )
-        batches = -(-len(texts) // batch_size) * (1 if epochs is None else len(epochs))
+        batches = -(-len(features) // batch_size) * (1 if epochs is None else len(epochs))
         rows = rows.apply(tf.data.experimental.assert_cardinality(batches))
-    pack = _packer(texts, labels)
+    pack = _packer(features, labels)
     return rows.map(pack, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+def sorted_batches(features: Features, batch_size: int) -> Iterator[tuple[np.ndarray, Any]]:
+    """Gives all rows once, those of like length together, to predict with little padding.
+
+    Args:
+        features: The rows.
+        batch_size: Rows of a batch.
+
+    Yields:
+        The numbers of the rows of a batch, int32 array (B,), and the batch as arrays.
+    """
+    order = np.argsort(features.lengths, kind="stable").astype("int32")
+    pack = _packer(features, None)
+    rows = tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
+    batches = rows.map(lambda rows: (rows, pack(rows)), num_parallel_calls=tf.data.AUTOTUNE)
+    return batches.prefetch(tf.data.AUTOTUNE).as_numpy_iterator()
 
 
 def epoch_numbers(seed: int, epochs: Sequence[int] | None) -> tf.data.Dataset:
@@ -104,19 +123,18 @@ def _shuffled_rows(lengths: np.ndarray, batch_size: int, key: tf.Tensor) -> tf.d
     )
 
 
-def _packer(texts: EncodedTexts, labels: np.ndarray | None):
-    lengths = tf.constant(texts.lengths, tf.int32)
-    buckets = tf.constant(length_buckets(texts.max_length), tf.int32)
-    targets = None if labels is None else tf.constant(labels, tf.int32)
+def _packer(features: Features, labels: np.ndarray | None):
+    lengths = tf.constant(features.lengths, tf.int32)
+    steps = getattr(features, "buckets", None) or length_buckets(features.max_length)
+    buckets = tf.constant(steps, tf.int32)
+    targets = None
+    if labels is not None:
+        is_float = np.asarray(labels).dtype.kind == "f"
+        targets = tf.constant(labels, tf.float32 if is_float else tf.int32)
 
     def pack(rows):
         longest = tf.reduce_max(tf.gather(lengths, rows))
-        inputs = texts.tokenizer.pack(
-            tf.gather(texts.ids, rows),
-            None if texts.pair_ids is None else tf.gather(texts.pair_ids, rows),
-            max_length=texts.max_length,
-            length=buckets[tf.searchsorted(buckets, [longest])[0]],
-        )
-        return inputs if targets is None else (inputs, tf.gather(targets, rows))
+        packed = features.pack(rows, buckets[tf.searchsorted(buckets, [longest])[0]])
+        return packed if targets is None else (packed, tf.gather(targets, rows))
 
     return pack

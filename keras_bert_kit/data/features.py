@@ -4,16 +4,47 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
 
-from keras_bert_kit.data.readers import Examples
+from keras_bert_kit.data.readers import Examples, label_set
 from keras_bert_kit.tokenization.in_graph import InGraphTokenizer, sequence_lengths
 from keras_bert_kit.tokenization.lengths import check_max_length
 from keras_bert_kit.tokenization.tokenizer import BertTokenizer
 
 _CHUNK = 4096  # texts tokenized in one call, so that the strings in flight stay few
+
+
+class Features(Protocol):
+    """What a task makes of a file, kept in memory: the rows that batches are cut from.
+
+    A class may have `buckets` as well, the increasing lengths that batches are padded to, where
+    those of `length_buckets` do not fit.
+
+    Attributes:
+        lengths: int32 array (rows,), length of each row: tokens, in most tasks.
+        max_length: The greatest length that a row may have.
+    """
+
+    lengths: np.ndarray
+    max_length: int
+
+    def __len__(self) -> int:
+        """Gives the number of rows."""
+
+    def pack(self, rows: tf.Tensor, length: tf.Tensor) -> Any:
+        """Gives a batch; runs in a graph.
+
+        Args:
+            rows: int32 tensor (B,), numbers of the rows.
+            length: int32 scalar, length to pad to, at least that of each row.
+
+        Returns:
+            What `model.fit` takes: inputs, a dict of tensors whose first axis is B; or a tuple of
+            inputs, targets and perhaps weights.
+        """
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +71,71 @@ class EncodedTexts:
 
     def __len__(self) -> int:
         return len(self.lengths)
+
+    def summary(self, path: str) -> dict[str, Any]:
+        """Gives the counts that a user wants to see.
+
+        Args:
+            path: The file that the texts came from.
+        """
+        return {
+            "file": path,
+            "texts": len(self),
+            "empty": self.empty,
+            "truncated": self.truncated,
+            "mean_tokens": round(float(self.lengths.mean()), 1),
+        }
+
+    def pack(self, rows: tf.Tensor, length: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Gives the inputs of a batch.
+
+        Args:
+            rows: int32 tensor (B,), numbers of the texts.
+            length: int32 scalar, length to pad to.
+        """
+        return self.tokenizer.pack(
+            tf.gather(self.ids, rows),
+            None if self.pair_ids is None else tf.gather(self.pair_ids, rows),
+            max_length=self.max_length,
+            length=length,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelledTexts:
+    """Texts with their labels, ready for training.
+
+    Attributes:
+        path: The file that they came from.
+        texts: The texts as ids.
+        labels: array (texts, ...): class indices, or numbers.
+    """
+
+    path: str
+    texts: Features
+    labels: np.ndarray
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens of each text."""
+        return self.texts.lengths
+
+    @property
+    def max_length(self) -> int:
+        """Longest sequence in tokens."""
+        return self.texts.max_length
+
+    @property
+    def buckets(self) -> list[int] | None:
+        """Lengths that batches are padded to, where the texts have their own."""
+        return getattr(self.texts, "buckets", None)
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def pack(self, rows: tf.Tensor, length: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        """Gives inputs and labels of a batch; see `Features`."""
+        return self.texts.pack(rows, length), tf.gather(tf.constant(self.labels), rows)
 
 
 def encode_texts(
@@ -99,6 +195,55 @@ def encode_labels(labels: Sequence[str], label_names: Sequence[str], path: str) 
             f"in {sum(label in unknown for label in labels)} of {len(labels)} rows"
         )
     return np.array([index[label] for label in labels], "int32")
+
+
+def encode_label_sets(labels: Sequence[str], label_names: Sequence[str], path: str) -> np.ndarray:
+    """Turns sets of labels into rows of 0 and 1.
+
+    Args:
+        labels: The labels of each text, separated by commas; empty where there are none.
+        label_names: The classes, in the order of their indices.
+        path: The file, for the error.
+
+    Returns:
+        float32 array (texts, C), 1 where the class holds.
+
+    Raises:
+        ValueError: A label is not among the classes.
+    """
+    sets = [label_set(text) for text in labels]
+    indices = encode_labels([name for names in sets for name in names], label_names, path)
+    rows = np.repeat(np.arange(len(sets)), [len(names) for names in sets])
+    encoded = np.zeros((len(sets), len(label_names)), "float32")
+    encoded[rows, indices] = 1
+    return encoded
+
+
+def encode_numbers(labels: Sequence[str], path: str) -> np.ndarray:
+    """Turns labels into numbers.
+
+    Args:
+        labels: Labels as written.
+        path: The file, for the error.
+
+    Returns:
+        float32 array (texts, 1).
+
+    Raises:
+        ValueError: A label is not a finite number.
+    """
+    numbers = np.zeros((len(labels), 1), "float32")
+    for row, label in enumerate(labels):
+        try:
+            numbers[row] = float(label)
+        except ValueError:
+            numbers[row] = np.nan
+        if not np.isfinite(numbers[row]):
+            raise ValueError(
+                f"{path}: each label of a regression must be a finite number. "
+                f"Received: {label!r} in example {row + 1}"
+            )
+    return numbers
 
 
 def _tokenize(layer: InGraphTokenizer, texts: Sequence[str]) -> tf.RaggedTensor:

@@ -26,12 +26,15 @@ _TOO_WIDE_REMEDIES = {
 }
 
 
-def read_records(path: str, wanted: tuple[str, ...]) -> Iterator[dict[str, str]]:
+def read_records(
+    path: str, wanted: tuple[str, ...], empty_labels: bool = False
+) -> Iterator[dict[str, str]]:
     """Yield one dict for each example, all with the same keys.
 
     Args:
         path: The file.
         wanted: The columns that must be there: `text`, and perhaps `label`.
+        empty_labels: Whether a label may be empty.
 
     Raises:
         ValueError: If the file breaks a rule of its format; the message leaves the path out.
@@ -42,7 +45,7 @@ def read_records(path: str, wanted: tuple[str, ...]) -> Iterator[dict[str, str]]
             "a .txt file has no labels, got labelled=True; pass labelled=False or use a .tsv, .csv "
             "or .jsonl file"
         )
-    lines = decode_lines(_read_bytes(path))
+    lines = decode_lines(read_bytes(path))
     if file_format == "jsonl":
         rows = _json_rows(lines, wanted)
     elif file_format == "txt":
@@ -54,7 +57,7 @@ def read_records(path: str, wanted: tuple[str, ...]) -> Iterator[dict[str, str]]
         record = {name: row[name] for name in (*wanted, "text_pair") if name in row}
         if "label" in wanted:
             record["label"] = record["label"].strip()
-            if not record["label"]:
+            if not (record["label"] or empty_labels):
                 raise ValueError(
                     f"line {number} must have a label, got an empty one; complete or remove the row"
                 )
@@ -74,7 +77,7 @@ def _file_format(path: str) -> str:
     return _FORMATS[extension]
 
 
-def _read_bytes(path: str) -> bytes:
+def read_bytes(path: str) -> bytes:
     """Return the content of the file, decompressed if its name ends in `.gz`."""
     with gzip.open(path) if path.lower().endswith(".gz") else open(path, "rb") as stream:
         try:

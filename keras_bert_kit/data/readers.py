@@ -42,7 +42,9 @@ class Examples:
         return len(self.texts)
 
 
-def read_examples(path: str | os.PathLike, *, labelled: bool = True) -> Examples:
+def read_examples(
+    path: str | os.PathLike, *, labelled: bool = True, empty_labels: bool = False
+) -> Examples:
     """Read a file of texts; the module's docstring describes the formats.
 
     Labels are text. A JSON label may also be a number or a boolean: 1 and 1.0 become "1", and
@@ -51,6 +53,7 @@ def read_examples(path: str | os.PathLike, *, labelled: bool = True) -> Examples
     Args:
         path: A `.tsv`, `.csv`, `.jsonl`, `.json` or `.txt` file, or one of these with `.gz`.
         labelled: Whether the file must have labels; if `False`, labels are ignored.
+        empty_labels: Whether a label may be empty: where texts have several labels, or none.
 
     Returns:
         The `Examples`, at least one.
@@ -72,7 +75,8 @@ def read_examples(path: str | os.PathLike, *, labelled: bool = True) -> Examples
     if not os.path.exists(path):
         raise FileNotFoundError(f"{path}: must be a file, but nothing is there; check the path")
     try:
-        records = list(read_records(path, ("text", "label") if labelled else ("text",)))
+        wanted = ("text", "label") if labelled else ("text",)
+        records = list(read_records(path, wanted, empty_labels))
         if not records:
             raise ValueError("must have at least one row, got no rows; check the file")
     except ValueError as error:
@@ -101,11 +105,24 @@ def read_lines(stream: BinaryIO, name: str) -> list[str]:
     return texts[:-1] if texts[-1] == "" else texts
 
 
-def label_names(examples: Examples | str | os.PathLike) -> list[str]:
+def label_set(label: str) -> list[str]:
+    """Split a label that names several, separated by commas.
+
+    Args:
+        label: The label as written, perhaps empty.
+
+    Returns:
+        The names, stripped, each once, in order.
+    """
+    return list(dict.fromkeys(filter(None, (name.strip() for name in label.split(",")))))
+
+
+def label_names(examples: Examples | str | os.PathLike, several: bool = False) -> list[str]:
     """List the distinct labels in order: by value if all are integers, otherwise as text.
 
     Args:
         examples: Labelled `Examples`, or the path of a labelled file.
+        several: Whether a label is several, separated by commas.
 
     Returns:
         The distinct labels.
@@ -119,13 +136,18 @@ def label_names(examples: Examples | str | os.PathLike) -> list[str]:
         ['9', '10']
     """
     if not isinstance(examples, Examples):
-        examples = read_examples(examples)
+        examples = read_examples(examples, empty_labels=several)
     if examples.labels is None:
         raise ValueError(
             f"{examples.path}: label names need labelled examples, got labels=None; "
             "read the file with labelled=True"
         )
-    names = sorted(set(examples.labels))
+    labels = examples.labels
+    if several:
+        labels = [name for label in labels for name in label_set(label)]
+        if not labels:
+            raise ValueError(f"{examples.path}: some text must have a label. Received: none has")
+    names = sorted(set(labels))
     if all(re.fullmatch("[+-]?[0-9]+", name) for name in names):
         names.sort(key=int)
     return names
