@@ -21,9 +21,11 @@ _NAMES = {
     "TransformerEncoder": "keras_bert_kit.layers",
     "Pooler": "keras_bert_kit.layers",
     "ClassificationHead": "keras_bert_kit.layers",
+    "ConditionalRandomField": "keras_bert_kit.layers",
     "MaskedLMHead": "keras_bert_kit.layers",
     "NextSentenceHead": "keras_bert_kit.layers",
     "SentencePooling": "keras_bert_kit.layers",
+    "WindowPooling": "keras_bert_kit.layers",
     "load_checkpoint": "keras_bert_kit.checkpoints",
     "BertModel": "keras_bert_kit.models",
     "BertForMaskedLM": "keras_bert_kit.models",
@@ -33,9 +35,11 @@ _NAMES = {
     "BertForTokenClassification": "keras_bert_kit.models",
     "BertForQuestionAnswering": "keras_bert_kit.models",
     "BertForMultipleChoice": "keras_bert_kit.models",
+    "BertForDocumentClassification": "keras_bert_kit.models",
     "BertSentenceEncoder": "keras_bert_kit.models",
     "DistributedModel": "keras_bert_kit.models",
     "convert_checkpoint": "keras_bert_kit.models.conversion",
+    "pipeline": "keras_bert_kit.pipelines",
 }
 
 _MODULES = (
@@ -47,9 +51,12 @@ _MODULES = (
     "layers",
     "checkpoints",
     "models",
+    "tasks",
     "training",
     "export",
     "serving",
+    "explain",
+    "pipelines",
 )
 
 # Modules whose classes stand in `.keras` files.

@@ -93,7 +93,7 @@ def reviews(tmp_path_factory):
 @pytest.fixture(scope="session")
 def trained_folder(tmp_path_factory, tiny_folder, reviews):
     """A classifier that the fine-tuning run made from the tiny model."""
-    from keras_bert_kit.training import FinetuningRecipe, finetune_text_classification
+    from keras_bert_kit.training import FinetuningRecipe, finetune
 
     recipe = FinetuningRecipe(
         model=str(tiny_folder),
@@ -105,5 +105,5 @@ def trained_folder(tmp_path_factory, tiny_folder, reviews):
         max_length=24,
     )
     output = tmp_path_factory.mktemp("trained") / "reviews"
-    finetune_text_classification(recipe, output, progress=False)
+    finetune(recipe, output, progress=False)
     return output

@@ -52,6 +52,8 @@ def answers(out):
         ["serve-check", "--help"],
         ["convert", "--help"],
         ["predict", "--help"],
+        ["explain", "--help"],
+        ["tasks", "--help"],
     ],
     ids=" ".join,
 )

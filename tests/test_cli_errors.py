@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from keras_bert_kit import cli
+from keras_bert_kit import cli, tasks
 
 HEADER = "text\tlabel\n"
 GOOD = "good food\tgood\nbad food\tbad\n"
@@ -126,13 +126,15 @@ BROKEN_MODELS = {
 
 
 @pytest.mark.parametrize("name", BROKEN_MODELS)
-def test_a_model_that_cannot_be_used(finetune, fail, tiny_folder, tmp_path, name):
+def test_a_model_that_cannot_be_used(finetune, fail, tiny_folder, trained_folder, tmp_path, name):
     change, parts = BROKEN_MODELS[name]
     folder = shutil.copytree(tiny_folder, tmp_path / "model")
     change(folder)
     check_parts(finetune(**{"--model": folder}), str(folder), *parts)
-    check_parts(fail("predict", folder, "good"), str(folder), *parts)
-    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    trained = shutil.copytree(trained_folder, tmp_path / "trained")
+    change(trained)
+    check_parts(fail("predict", trained, "good"), str(trained), *parts)
+    assert {path.name for path in tmp_path.iterdir()} == {"model", "trained"}
 
 
 def test_a_model_that_is_not_there(finetune, fail, tmp_path):
@@ -149,7 +151,7 @@ def test_a_model_that_is_no_classifier(fail, tiny_folder, reviews, tmp_path):
     for command in (["predict", tiny_folder, "good"],
                     ["evaluate", tiny_folder, "--data", reviews["validation"]],
                     ["export", tiny_folder, "--output", tmp_path / "1"]):  # fmt: skip
-        check_parts(fail(*command), str(tiny_folder), "must be trained first", "classifier/")
+        check_parts(fail(*command), str(tiny_folder), "must be trained first", "BertModel")
     assert not list(tmp_path.iterdir())
 
 
@@ -215,7 +217,7 @@ def test_an_interruption_is_one_line(fail, trained_folder, monkeypatch):
     def interrupt(path):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli.serving, "load_classifier", interrupt)
+    monkeypatch.setattr(tasks, "load_trained", interrupt)
     assert "Interrupted" in fail("predict", trained_folder, "good", code=130)
 
 

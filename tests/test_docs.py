@@ -53,8 +53,8 @@ def test_python_blocks_of_a_page_run(page, workplace, tiny_folder):
 @pytest.mark.parametrize("line", list(shown_commands()))
 def test_shown_commands_parse(line):
     command, arguments = typer.main.get_command(app), shlex.split(line)[1:]
-    while hasattr(command, "commands"):
-        command = command.commands[arguments.pop(0)]
+    while isinstance(command, typer.core.TyperGroup):
+        command = command.get_command(typer.Context(command), arguments.pop(0))
     command.make_context(command.name, arguments)
 
 

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from keras_bert_kit import BertForSequenceClassification
 from keras_bert_kit.export import saved_model, serving_functions
-from keras_bert_kit.serving import TextClassifier, is_saved_model
+from keras_bert_kit.serving import Pipeline, is_saved_model
 
 TEXTS = [f"the {thing} was {'very ' * count}{word}" for thing in ("food", "room", "film")
          for count, word in ((9, "good"), (0, "awful"), (4, "bad"), (1, "great"))]  # fmt: skip
@@ -22,7 +22,7 @@ def artefact(model, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def classifier(artefact):
-    return TextClassifier.load(artefact)
+    return Pipeline.load(artefact)
 
 
 def check_same(found, expected):
@@ -32,7 +32,7 @@ def check_same(found, expected):
 
 
 def test_answers_come_in_the_order_of_the_texts(classifier, model):
-    answers = classifier.predict(TEXTS)
+    answers = classifier(TEXTS)
     logits = model(model.tokenizer(TEXTS, max_length=24))["logits"]
     expected = tf.nn.softmax(logits).numpy()
     found = [[answer["probabilities"][name] for name in ("bad", "good")] for answer in answers]
@@ -46,7 +46,7 @@ def test_answers_come_in_the_order_of_the_texts(classifier, model):
 
 @pytest.mark.parametrize("batch_size", [1, 5, 100])
 def test_the_batch_size_changes_nothing(classifier, batch_size):
-    check_same(classifier.predict(TEXTS, batch_size=batch_size), classifier.predict(TEXTS))
+    check_same(classifier(TEXTS, batch_size=batch_size), classifier(TEXTS))
 
 
 def test_texts_of_like_length_go_together(classifier):
@@ -56,14 +56,14 @@ def test_texts_of_like_length_go_together(classifier):
         seen.append([len(one) for one in text.numpy()])
         return classifier.functions["serving_default"](text=text)
 
-    TextClassifier({"serving_default": spy}).predict(TEXTS, batch_size=5)
+    Pipeline({"serving_default": spy})(TEXTS, batch_size=5)
     assert [len(batch) for batch in seen] == [5, 5, 2]
     assert [length for batch in seen for length in batch] == sorted(len(text) for text in TEXTS)
 
 
 def test_pairs(classifier, model):
     pairs = TEXTS[::-1]
-    answers = classifier.predict(TEXTS, pairs, batch_size=5)
+    answers = classifier(TEXTS, pairs, batch_size=5)
     logits = model(model.tokenizer(TEXTS, pairs, max_length=24))["logits"]
     expected = tf.nn.softmax(logits).numpy()
     found = [[answer["probabilities"][name] for name in ("bad", "good")] for answer in answers]
@@ -71,17 +71,17 @@ def test_pairs(classifier, model):
 
 
 def test_a_model_in_memory_answers_as_its_artefact(classifier, model):
-    check_same(TextClassifier(serving_functions(model)).predict(TEXTS), classifier.predict(TEXTS))
+    check_same(Pipeline(serving_functions(model))(TEXTS), classifier(TEXTS))
 
 
 def test_no_texts_get_no_answers(classifier):
-    assert classifier.predict([]) == []
-    assert classifier.predict([], []) == []
+    assert classifier([]) == []
+    assert classifier([], []) == []
 
 
 def test_texts_and_pairs_must_be_as_many(classifier):
     with pytest.raises(ValueError, match=r"2.*1|shorter"):
-        classifier.predict(["good", "bad"], ["fine"])
+        classifier(["good", "bad"], ["fine"])
 
 
 def test_is_saved_model(artefact, trained_folder, tmp_path):
@@ -91,7 +91,7 @@ def test_is_saved_model(artefact, trained_folder, tmp_path):
 
 def test_a_folder_that_is_no_saved_model_is_refused(trained_folder):
     with pytest.raises(FileNotFoundError, match=r"must be a SavedModel, with saved_model\.pb"):
-        TextClassifier.load(trained_folder)
+        Pipeline.load(trained_folder)
 
 
 def test_a_saved_model_that_takes_no_text_is_refused(tmp_path):
@@ -102,12 +102,12 @@ def test_a_saved_model_that_takes_no_text_is_refused(tmp_path):
     tf.saved_model.save(module, str(tmp_path / "1"), signatures=signature)
     tf.saved_model.save(tf.Module(), str(tmp_path / "2"))
     for path, received in (("1", r"inputs=\['x'\]"), ("2", r"signatures=\[\]")):
-        with pytest.raises(ValueError, match=rf"serving_default\(text\).*{received}"):
-            TextClassifier.load(tmp_path / path)
+        with pytest.raises(ValueError, match=rf"whose inputs are texts.*{received}"):
+            Pipeline.load(tmp_path / path)
 
 
 @pytest.mark.parametrize("content", [b"", b"no SavedModel"])
 def test_a_damaged_saved_model_is_refused(tmp_path, content):
     (tmp_path / "saved_model.pb").write_bytes(content)
     with pytest.raises(ValueError, match=str(tmp_path)):
-        TextClassifier.load(tmp_path)
+        Pipeline.load(tmp_path)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from keras_bert_kit.cli.console import err, out, print_json, say, table
-from keras_bert_kit.cli.models import load_classifier
+from keras_bert_kit.cli.models import load_model
 
 if TYPE_CHECKING:
     from keras_bert_kit.export import LiteRTExport
@@ -27,7 +27,7 @@ _TAKES = {"saved-model": "text in, answer out", "onnx": "tokens in, answer out"}
 
 @app.command()
 def export(
-    model: Annotated[Path, typer.Argument(help="Folder of a trained classifier.")],
+    model: Annotated[Path, typer.Argument(help="Folder of a trained model.")],
     output: Annotated[
         Path,
         typer.Option(help="What to make: NAME-serving/1, a folder NAME-litert, or NAME.onnx."),
@@ -85,9 +85,9 @@ def export(
         "onnx": exporters.onnx_model,
     }
     with err.status("Loading the model") as status:
-        classifier = load_classifier(model)
+        trained = load_model(model)
         done = functions[format_](
-            classifier, output, overwrite=overwrite, on_step=status.update, **options
+            trained, output, overwrite=overwrite, on_step=status.update, **options
         )
     if format_ == "litert":
         _print_litert(done, as_json)

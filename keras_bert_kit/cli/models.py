@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 
-def load_classifier(path: Path):
-    """Loads a trained classifier; one without a head is refused."""
-    from keras_bert_kit.models import BertForSequenceClassification
+def load_model(path: Path):
+    """Loads a trained model of any task; one without its head is refused."""
+    from keras_bert_kit.tasks import load_trained
 
-    return BertForSequenceClassification.from_pretrained(path, new_head=False)
+    return load_trained(path)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from keras_bert_kit.cli.console import Reported, err, out, print_json, say, table
-from keras_bert_kit.cli.models import load_classifier
 
 app = typer.Typer()
 
@@ -49,42 +48,58 @@ def serve_check(
 
 @app.command()
 def predict(
-    model: Annotated[Path, typer.Argument(help="Folder of a trained classifier or a SavedModel.")],
+    model: Annotated[Path, typer.Argument(help="Folder of a trained model or a SavedModel.")],
     texts: Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...")] = None,
+    with_: Annotated[
+        str | None, typer.Option("--with", help="Second text: of a pair, or a question's context.")
+    ] = None,
     input_: Annotated[
         Path | None, typer.Option("--input", help="Texts: TSV, CSV, JSONL or TXT; - reads lines.")
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1)] = 32,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
 ):
-    """Classify texts."""
-    from keras_bert_kit.serving import TextClassifier, is_saved_model
+    """Answer for texts, as the model's task does."""
+    from keras_bert_kit.pipelines import pipeline
 
     if bool(texts) == (input_ is not None):
         raise ValueError("predict needs either texts or --input FILE")
-    texts, pairs = (texts, None) if texts else _read_texts(input_)
-    if is_saved_model(model):
-        classifier = TextClassifier.load(model)
-    else:
-        from keras_bert_kit.export import serving_functions
-
-        classifier = TextClassifier(serving_functions(load_classifier(model)))
-    answers = classifier.predict(texts, pairs, batch_size)
+    second = None if with_ is None else [with_] * len(texts or ())
+    texts, pairs = (texts, second) if texts else _read_texts(input_)
+    columns = [texts] if pairs is None else [texts, pairs]
+    answer = pipeline(model)
+    answers = answer(*columns, batch_size=batch_size)
+    names = ("text", "text_pair")
     rows = [
-        {"text": text, **({} if pairs is None else {"text_pair": pairs[index]}), **answer}
-        for index, (text, answer) in enumerate(zip(texts, answers, strict=True))
+        {**dict(zip(names, row, strict=False)), **one}
+        for *row, one in zip(*columns, answers, strict=True)
     ]
     if as_json:
         for row in rows:
             print(json.dumps(row, ensure_ascii=False))
-        return
-    if not rows:
+    elif rows:
+        out.print(table([_shown(row) for row in rows]))
+    else:
         say("No texts came in.")
-        return
-    for row in rows:
-        row.update({name: f"{p:.4f}" for name, p in row.pop("probabilities").items()})
-        del row["score"]
-    out.print(table(rows))
+
+
+def _shown(row: dict[str, Any]) -> dict[str, str]:
+    """Gives an answer as cells of a table."""
+    if "probabilities" in row:
+        row.pop("score", None)
+        row |= row.pop("probabilities")
+    return {name: _cell(value) for name, value in row.items()}
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_cell(one)}" for name, one in value.items())
+    if isinstance(value, list):
+        separator = "\n" if value and isinstance(value[0], dict) else " "
+        return separator.join(map(_cell, value))
+    return str(value)
 
 
 def _read_texts(path: Path) -> tuple[list[str], list[str] | None]:

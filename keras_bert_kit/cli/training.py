@@ -2,33 +2,68 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
+import typing
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from keras_bert_kit.cli.console import fail, out, print_json, say, table
-from keras_bert_kit.cli.models import load_classifier
+from keras_bert_kit.cli.models import load_model
+from keras_bert_kit.tasks import TASKS, get_task
 
 app = typer.Typer()
-finetune_app = typer.Typer(help="Train a pretrained BERT for a task.", no_args_is_help=True)
+
+
+class _TaskCommand(TyperCommand):
+    """The command of a task, which is made when it is run, since its options load TensorFlow."""
+
+    def make_context(self, info_name, args, parent=None, **extra):
+        """Reads the arguments of the command that was meant."""
+        return _command(self.name).make_context(info_name, args, parent, **extra)
+
+
+class _Tasks(TyperGroup):
+    """The tasks as commands."""
+
+    def list_commands(self, context):
+        """Gives the names of the tasks."""
+        return list(TASKS)
+
+    def get_command(self, context, name):
+        """Gives the command of a task."""
+        return _TaskCommand(name, help=TASKS[name].summary) if name in TASKS else None
+
+
+finetune_app = typer.Typer(
+    cls=_Tasks, help="Train a pretrained BERT for a task.", no_args_is_help=True
+)
 app.add_typer(finetune_app, name="finetune")
 
 
-@finetune_app.command("text-classification")
-def finetune_text_classification(
+@finetune_app.callback()
+def _finetune():
+    """Train a pretrained BERT for a task."""
+
+
+def _finetune_task(
+    task: str,
     model: Annotated[
         str, typer.Option(help="Pretrained BERT: folder, hf://, kaggle:// or package:// handle.")
     ],
-    train: Annotated[Path, typer.Option(help="Labelled texts: TSV, CSV or JSONL.")],
+    train: Annotated[Path, typer.Option(help="File to train on.")],
     output: Annotated[Path, typer.Option(help="Folder of the trained model.")],
     validation: Annotated[
-        Path | None, typer.Option(help="Labelled texts that choose the best epoch.")
+        Path | None, typer.Option(help="File whose scores choose the best epoch.")
     ] = None,
-    epochs: Annotated[int, typer.Option(min=1)] = 3,
-    batch_size: Annotated[int, typer.Option(min=1)] = 32,
-    learning_rate: Annotated[float, typer.Option(help="Peak of the learning rate.")] = 5e-5,
-    max_length: Annotated[int, typer.Option(help="Longest sequence in tokens.")] = 128,
+    epochs: Annotated[int | None, typer.Option(min=1)] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1)] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak of the learning rate.")] = None,
+    max_length: Annotated[int | None, typer.Option(help="Longest sequence in tokens.")] = None,
+    metric: Annotated[str | None, typer.Option(help="Score that chooses the best epoch.")] = None,
     precision: Annotated[
         str, typer.Option(help="float32, mixed_bfloat16 or mixed_float16.")
     ] = "float32",
@@ -39,13 +74,14 @@ def finetune_text_classification(
     overwrite: Annotated[bool, typer.Option(help="Replace the output folder.")] = False,
     resume: Annotated[bool, typer.Option(help="Go on with an interrupted run.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    **options: Any,
 ):
-    """Train a classifier of texts, or of pairs of texts."""
-    from keras_bert_kit.training import FinetuningRecipe
-    from keras_bert_kit.training import finetune_text_classification as finetune
+    from keras_bert_kit.training import FinetuningRecipe, finetune
     from keras_bert_kit.training.run_state import RunState
 
     recipe = FinetuningRecipe(
+        task=task,
+        options=options,
         model=model,
         train=str(train),
         validation=None if validation is None else str(validation),
@@ -53,6 +89,7 @@ def finetune_text_classification(
         batch_size=batch_size,
         learning_rate=learning_rate,
         max_length=max_length,
+        metric=metric,
         precision=precision,
         xla=xla,
         seed=seed,
@@ -69,15 +106,7 @@ def finetune_text_classification(
             130,
         )
     if as_json:
-        print_json(
-            {
-                "output": str(result.output),
-                "best_epoch": result.best_epoch,
-                "scores": result.scores,
-                "history": result.history,
-                "data": result.data,
-            }
-        )
+        print_json({**dataclasses.asdict(result), "output": str(result.output)})
         return
     out.print(table(result.data))
     if result.scores is not None:
@@ -85,35 +114,73 @@ def finetune_text_classification(
     say(f"Kept the weights after epoch {result.best_epoch} in {result.output}")
 
 
+def _command(name: str):
+    """Makes the command of a task: what all tasks have, and the task's own options."""
+    common = dict(inspect.signature(_finetune_task, eval_str=True).parameters)
+    del common["task"], common["options"]
+    defaults = get_task(name).defaults
+    usual = {"epochs": 3, "batch_size": 32, "learning_rate": 5e-5, "max_length": 128, **defaults}
+    for option, value in usual.items():
+        common[option] = common[option].replace(default=value)
+    task_class = type(get_task(name))
+    hints = typing.get_type_hints(task_class)
+    for field in dataclasses.fields(task_class):
+        shown = typer.Option(help=field.metadata.get("help"))
+        common[field.name] = inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=field.default,
+            annotation=Annotated[hints[field.name], shown],
+        )
+    in_order = sorted(common.values(), key=lambda p: p.default is not inspect.Parameter.empty)
+
+    def run(**options):
+        _finetune_task(name, **options)
+
+    run.__signature__ = inspect.Signature(
+        [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in in_order]
+    )
+    run.__annotations__ = {one.name: one.annotation for one in in_order}
+    alone = typer.Typer(add_completion=False)
+    alone.command(name, help=f"{TASKS[name].summary} Files: {TASKS[name].files}.")(run)
+    return typer.main.get_command(alone)
+
+
+@app.command()
+def tasks(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
+):
+    """List the tasks that models can be trained for."""
+    rows = [
+        {"task": name, "does": entry.summary, "files": entry.files} for name, entry in TASKS.items()
+    ]
+    if as_json:
+        print_json(rows)
+    else:
+        out.print(table(rows))
+
+
 @app.command()
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="Folder of a trained classifier.")],
-    data: Annotated[Path, typer.Option(help="Labelled texts: TSV, CSV or JSONL.")],
+    model: Annotated[Path, typer.Argument(help="Folder of a trained model.")],
+    data: Annotated[Path, typer.Option(help="A file of the model's task, with answers.")],
     batch_size: Annotated[int, typer.Option(min=1)] = 32,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
 ):
-    """Score a trained classifier on labelled texts."""
-    from keras_bert_kit.data import read_examples
-    from keras_bert_kit.training import evaluate_classifier, load_labelled_texts
+    """Score a trained model."""
+    from keras_bert_kit.training import evaluate as score
 
-    examples = read_examples(data)
-    classifier = load_classifier(model)
-    labelled = load_labelled_texts(classifier, examples, classifier.max_length)
-    scores = evaluate_classifier(classifier, labelled.texts, labelled.labels, batch_size)
+    scores = score(load_model(model), str(data), batch_size)
     if as_json:
-        print_json({"data": labelled.summary(), **scores})
+        print_json(scores)
         return
-    out.print(table([labelled.summary()]))
+    out.print(table([scores.pop("data")]))
     _print_scores(scores)
 
 
 def _print_scores(scores: dict[str, Any]):
-    rows = [
-        {"label": name, **{key: f"{value:.4g}" for key, value in row.items()}}
-        for name, row in scores["labels"].items()
-    ]
-    out.print(table(rows))
-    say(
-        f"accuracy {scores['accuracy']:.4f}  macro F1 {scores['macro_f1']:.4f}  "
-        f"loss {scores['loss']:.4f}  ({scores['rows']} texts)"
-    )
+    from keras_bert_kit.tasks.scores import label_rows, scores_line
+
+    if "labels" in scores:
+        out.print(table(label_rows(scores)))
+    say(f"{scores_line(scores)}  ({scores['rows']} rows)")

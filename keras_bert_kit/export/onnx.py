@@ -11,10 +11,12 @@ import numpy as np
 import tensorflow as tf
 
 from keras_bert_kit._version import __version__
-from keras_bert_kit.export.signatures import IDS, MASK, TOLERANCE, TYPES, ServedClassifier
+from keras_bert_kit.export.signatures import served_classifier
 from keras_bert_kit.export.warm_up import TEXTS
 from keras_bert_kit.messages import difference
 from keras_bert_kit.models import BertForSequenceClassification
+from keras_bert_kit.tasks.served import IDS, MASK, TOLERANCE, TYPES
+from keras_bert_kit.tasks.text_classification import ServedClassifier
 
 _INPUTS = (IDS, MASK, TYPES)
 
@@ -62,7 +64,7 @@ def onnx_model(
         raise ValueError(f"The file's name must end in .onnx. Received: {path}")
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists already. Choose another path, or set overwrite=True.")
-    served = ServedClassifier(model, max_length)
+    served = served_classifier(model, max_length)
     if model.compute_dtype != "float32":
         raise ValueError(
             'The model must compute in float32: load it with dtype="float32". '

@@ -16,15 +16,16 @@ from keras_bert_kit.export.serving_files import (
     write_serving_files,
     write_version_files,
 )
-from keras_bert_kit.export.signatures import ServedClassifier
+from keras_bert_kit.export.signatures import served_model
 from keras_bert_kit.export.warm_up import check_answers, warm_up_requests
-from keras_bert_kit.models import BertForSequenceClassification
+from keras_bert_kit.models import PretrainedModel
+from keras_bert_kit.tasks.served import Served
 
 WEIGHTS = ("float32", "bfloat16")
 
 
 def saved_model(
-    model: BertForSequenceClassification,
+    model: PretrainedModel,
     path: str | Path,
     max_length: int | None = None,
     overwrite: bool = False,
@@ -44,7 +45,7 @@ def saved_model(
     anew.
 
     Args:
-        model: A classifier with a tokenizer.
+        model: A model of one of the tasks, with a tokenizer.
         path: The folder; its name must be a whole number, the version: `saved_models/reviews/1`.
             The parent's name becomes the model's.
         max_length: Longest sequence in tokens; see `serving_functions`.
@@ -62,7 +63,7 @@ def saved_model(
 
     Raises:
         FileExistsError: The folder exists, and `overwrite` is false.
-        TypeError: It is no classifier of texts.
+        TypeError: The model belongs to no task.
         ValueError: The folder's name is no version, or the path a pattern; the model cannot be
             served (see `serving_functions`); or `weights` is unknown.
         RuntimeError: The SavedModel does not answer as the model does.
@@ -72,7 +73,7 @@ def saved_model(
     if weights not in WEIGHTS:
         raise ValueError(f"weights must be one of {', '.join(WEIGHTS)}. Received: {weights!r}")
     module, scope = _stored(model, weights)
-    served = ServedClassifier(model, max_length, xla, scope)
+    served = served_model(model, max_length, xla=xla, scope=scope)
     with replaced_folder(path, overwrite) as folder:
         on_step("Answering the warm-up requests with Keras")
         requests = warm_up_requests(served, texts)
@@ -83,7 +84,7 @@ def saved_model(
             raise OSError(f"{path} could not be written: {error.message}") from error
         write_version_files(folder, requests, xla)
         on_step("Comparing its answers")
-        measured = check_answers(folder, requests, served.tolerance)
+        measured = check_answers(folder, requests, served)
     write_serving_files(path, served, requests, measured, weights)
     return path
 
@@ -122,7 +123,7 @@ def _stored(model: keras.Model, weights: str) -> tuple[tf.Module, Callable]:
     return module, scope
 
 
-def _save(module: tf.Module, served: ServedClassifier, folder: Path):
+def _save(module: tf.Module, served: Served, folder: Path):
     signatures = {
         name: graph.get_concrete_function() for name, graph in served.signatures().items()
     }

@@ -15,9 +15,9 @@ import numpy as np
 
 from keras_bert_kit._version import __version__
 from keras_bert_kit.export.from_template import from_template
-from keras_bert_kit.export.signatures import ServedClassifier
 from keras_bert_kit.export.warm_up import BATCH_SIZES
 from keras_bert_kit.messages import Example, Request, predict_record, write_records
+from keras_bert_kit.tasks.served import Served
 
 _ALWAYS_WRITTEN = ("models.config", "README.md")
 _ONCE_WRITTEN = (
@@ -55,7 +55,7 @@ def write_version_files(folder: Path, requests: Sequence[Request], compiled: boo
 
 def write_serving_files(
     path: Path,
-    served: ServedClassifier,
+    served: Served,
     requests: Sequence[Request],
     measured: Sequence[dict[str, Any]],
     weights: str,
@@ -64,7 +64,7 @@ def write_serving_files(
 
     Args:
         path: The version's folder.
-        served: The classifier.
+        served: The model.
         requests: Requests with their answers; the first of each signature becomes an example.
         measured: What `check_answers` gave.
         weights: The type of the weights on disk.
@@ -76,8 +76,7 @@ def write_serving_files(
         f"| `{name}` | {_columns(one.inputs)} | {_columns(one.outputs)} |"
         for name, one in sorted(examples.items())
     )
-    text = examples["serving_default"].inputs["text"][0].decode()
-    values["text"] = json.dumps(text, ensure_ascii=False)[1:-1]  # goes between quotes, in Python
+    values |= _client_values(examples["serving_default"])
     for name in (*_ALWAYS_WRITTEN, *_ONCE_WRITTEN):
         if name in _ALWAYS_WRITTEN or not (base / name).exists():
             (base / name).write_text(from_template(name, **values), encoding="utf-8")
@@ -86,6 +85,18 @@ def write_serving_files(
         for end, content in (("", _rest_request(request)), (".answer", _rest_answer(request))):
             text = json.dumps(content, indent=2, ensure_ascii=False)
             (base / "requests" / f"{name}{end}.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _client_values(request: Request) -> dict[str, str]:
+    """Gives the names and the first values of a request's inputs, to stand in Python's quotes."""
+    names = list(request.inputs)
+    values = [np.ravel(request.inputs[name])[0].decode() for name in names]
+    quoted = [json.dumps(value, ensure_ascii=False)[1:-1] for value in values]
+    return {
+        "names": " ".join(names),
+        "values": '", "'.join(quoted),
+        "usage": " ".join(name.upper() for name in names),
+    }
 
 
 def _rest_request(request: Request) -> dict[str, Any]:
@@ -128,9 +139,10 @@ def _plain(array: np.ndarray) -> list[Any]:
 
 
 def _columns(arrays: dict[str, np.ndarray]) -> str:
-    axes = {1: "(B,)", 2: "(B, {})"}
+    axes = {1: "(B,)", 2: "(B, {})", 3: "(B, {}, H)"}
     second = {"input_ids": "S", "attention_mask": "S", "token_type_ids": "S"}
     second |= {"embedding": "H", "pooler_output": "H", "outputs": "1"}
+    second |= {name: "N" for name in arrays if "." in name}
     return "; ".join(
         f"`{name}`, {'string' if array.dtype == object else array.dtype} "
         + axes[array.ndim].format(second.get(name, "C"))
@@ -138,7 +150,7 @@ def _columns(arrays: dict[str, np.ndarray]) -> str:
     )
 
 
-def _values(path: Path, served: ServedClassifier, measured, weights: str) -> dict[str, Any]:
+def _values(path: Path, served: Served, measured, weights: str) -> dict[str, Any]:
     """Gives what the templates are filled with."""
     base, config = path.absolute().parent, served.model.config
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", base.name).strip("-") or "model"
@@ -164,7 +176,7 @@ def _values(path: Path, served: ServedClassifier, measured, weights: str) -> dic
         "memory": f"{max(1, round(3 * size / 2**30 + 0.5))}Gi",
         "kit_version": __version__,
         "labels": ", ".join(config.label_names),
-        "problem": served.kind,
+        "task": served.task,
         "max_length": served.tokenizer.max_length,
         "parameters": f"{served.model.count_params():,}",
         "weights": weights,

@@ -9,8 +9,8 @@ from typing import Any
 _NAMES = {
     "Report": "keras_bert_kit.serving.check",
     "Session": "keras_bert_kit.serving.c_api",
-    "TextClassifier": "keras_bert_kit.serving.text_classifier",
-    "is_saved_model": "keras_bert_kit.serving.text_classifier",
+    "Pipeline": "keras_bert_kit.serving.pipeline",
+    "is_saved_model": "keras_bert_kit.serving.pipeline",
     "serve_check": "keras_bert_kit.serving.check",
 }
 

@@ -1,9 +1,9 @@
 """Model and batches to a trained model: optimizers, losses and the fine-tuning run."""
 
+from keras_bert_kit.models.losses import classification_loss, pretraining_losses
 from keras_bert_kit.training.callbacks import BackupAndRestore
-from keras_bert_kit.training.evaluation import evaluate_classifier
-from keras_bert_kit.training.finetuning import finetune_text_classification, load_labelled_texts
-from keras_bert_kit.training.losses import classification_loss, pretraining_losses
+from keras_bert_kit.training.evaluation import evaluate
+from keras_bert_kit.training.finetuning import finetune
 from keras_bert_kit.training.optimizers import BertAdamW, BertLamb, bert_optimizer
 from keras_bert_kit.training.recipe import FinetuningRecipe, FinetuningResult
 from keras_bert_kit.training.schedules import LinearWarmupDecay
@@ -19,8 +19,7 @@ __all__ = [
     "bert_optimizer",
     "classification_loss",
     "distribution_strategy",
-    "evaluate_classifier",
-    "finetune_text_classification",
-    "load_labelled_texts",
+    "evaluate",
+    "finetune",
     "pretraining_losses",
 ]

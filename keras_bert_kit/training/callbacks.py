@@ -19,6 +19,7 @@ from rich.progress import (
 )
 
 from keras_bert_kit.checkpoints.folders import replaced_folder
+from keras_bert_kit.tasks.task import Task, TaskData
 from keras_bert_kit.training.model_state import read_model_state, write_model_state
 from keras_bert_kit.training.run_state import RunState
 from keras_bert_kit.training.strategies import is_chief
@@ -74,25 +75,63 @@ class ProgressBar(keras.callbacks.Callback):
         self.progress.stop()
 
 
+class Validation(keras.callbacks.Callback):
+    """Scores the model after each epoch, and adds the scores to the logs with `val_` in front.
+
+    It stands before the callbacks that are to see them.
+
+    Args:
+        task: The task.
+        data: What to score on.
+        batch_size: Rows of a batch.
+    """
+
+    def __init__(self, task: Task, data: TaskData, batch_size: int):
+        super().__init__()
+        self.task, self.data, self.batch_size = task, data, batch_size
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Scores."""
+        scores = self.task.evaluate(self.model, self.data, self.batch_size)
+        numbers = {name: score for name, score in scores.items() if isinstance(score, float)}
+        logs.update({f"val_{name}": score for name, score in numbers.items()})
+
+
 class EpochCheckpoint(keras.callbacks.Callback):
     """Keeps the state after each epoch, and the best model.
 
-    The best epoch has the highest `val_accuracy`, and among equals the lowest `val_loss`; without
+    The best epoch has the highest value of a log, and among equals the lowest `val_loss`; without
     validation it is the last one.
 
     Args:
         state: Where they are kept.
+        monitor: Name of the log.
+
+    Raises:
+        ValueError: There is no such log after the first epoch.
     """
 
-    def __init__(self, state: RunState):
+    def __init__(self, state: RunState, monitor: str):
         super().__init__()
         self.state = state
+        self.monitor = monitor
 
     def on_epoch_end(self, epoch, logs=None):
         """Keeps the epoch."""
         row = {"epoch": epoch + 1, **{name: float(value) for name, value in (logs or {}).items()}}
         row["learning_rate"] = float(np.asarray(self.model.optimizer.learning_rate))
-        self.state.keep(self.model, row, self.model.write_files, _merit)
+        self.state.keep(self.model, row, self.model.write_files, self._merit)
+
+    def _merit(self, row: dict[str, float]) -> tuple[float, ...]:
+        if not any(name.startswith("val_") for name in row):
+            return (row["epoch"],)
+        if self.monitor not in row:
+            scores = ", ".join(name[4:] for name in row if name.startswith("val_"))
+            raise ValueError(
+                f"metric must be one of the task's scores: {scores}. "
+                f"Received: {self.monitor.removeprefix('val_')!r}"
+            )
+        return row[self.monitor], -row.get("val_loss", 0.0)
 
 
 class BackupAndRestore(keras.callbacks.Callback):
@@ -176,12 +215,6 @@ def _check_agreement(strategy: tf.distribute.Strategy, done: int, backup_dir: Pa
             f"epoch. Received: backup_dir={str(backup_dir)!r}, with {done} epochs here and another "
             "number elsewhere"
         )
-
-
-def _merit(row: dict[str, float]) -> tuple[float, ...]:
-    if "val_accuracy" not in row:
-        return (row["epoch"],)
-    return row["val_accuracy"], -row["val_loss"]
 
 
 def _text(logs: dict[str, Any] | None) -> str:

@@ -6,6 +6,8 @@ import importlib.metadata
 from pathlib import Path
 from typing import Any
 
+from keras_bert_kit.tasks.scores import label_rows, scores_line
+from keras_bert_kit.tasks.task import Task
 from keras_bert_kit.training.recipe import FinetuningRecipe, FinetuningResult
 
 _PACKAGES = ("keras-bert-kit", "tensorflow", "keras", "tensorflow-text", "tokenizers")
@@ -13,12 +15,12 @@ _PACKAGES = ("keras-bert-kit", "tensorflow", "keras", "tensorflow-text", "tokeni
 _PAGE = """\
 ---
 library_name: keras
-pipeline_tag: text-classification
+pipeline_tag: {task}
 tags: [bert, keras-bert-kit]
 ---
 # {title}
 
-A BERT that sorts texts into {classes}, fine-tuned with keras_bert_kit.
+A BERT that {purpose}, fine-tuned with keras_bert_kit.
 
 ## Data
 
@@ -51,13 +53,17 @@ keras-bert-kit export {name} --format saved-model --output {name}-serving/1
 """
 
 
+_CONFUSION = "\n![confusion matrix](confusion_matrix.png)\n"
+
+
 def write_model_card(
-    path: Path, recipe: FinetuningRecipe, result: FinetuningResult, names: list[str]
+    path: Path, task: Task, recipe: FinetuningRecipe, result: FinetuningResult, names: list[str]
 ):
     """Writes the model card.
 
     Args:
         path: The Markdown file.
+        task: The task.
         recipe: The run's recipe.
         result: What the run gave.
         names: The classes' names.
@@ -67,14 +73,15 @@ def write_model_card(
     text = _PAGE.format(
         title=result.output.name,
         name=result.output.name,
-        classes=", ".join(f"`{name}`" for name in names),
+        task=task.name,
+        purpose=task.purpose.format(labels=", ".join(f"`{name}`" for name in names)),
         data=_table(result.data),
         scores=_scores(result.scores) if validated else "No validation texts were given.",
-        confusion="\n![confusion matrix](confusion_matrix.png)\n" if validated else "",
+        confusion=_CONFUSION if validated and "confusion_matrix" in result.scores else "",
         recipe=_table([{"setting": key, "value": value} for key, value in _fields(recipe)]),
         best_epoch=result.best_epoch,
         epochs=recipe.epochs,
-        reason=", the one with the best validation accuracy" if validated else "",
+        reason=f", the one with the best {recipe.metric} in validation" if validated else "",
         columns=" | ".join(columns),
         rules="---|" * len(columns),
         history="\n".join(
@@ -87,15 +94,8 @@ def write_model_card(
 
 
 def _scores(scores: dict[str, Any]) -> str:
-    rows = [
-        {"label": name, **{key: f"{value:.4g}" for key, value in row.items()}}
-        for name, row in scores["labels"].items()
-    ]
-    head = (
-        f"On {scores['rows']} validation texts: accuracy {scores['accuracy']:.4f}, "
-        f"macro F1 {scores['macro_f1']:.4f}, cross-entropy {scores['loss']:.4f}."
-    )
-    return f"{head}\n\n{_table(rows)}"
+    head = f"On {scores['rows']} validation rows: {scores_line(scores)}."
+    return f"{head}\n\n{_table(label_rows(scores))}" if "labels" in scores else head
 
 
 def _fields(recipe: FinetuningRecipe):

@@ -6,34 +6,38 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 
-def plot_training_curves(history: Sequence[dict[str, float]], path: str | Path):
-    """Draws loss and accuracy of each epoch, training beside validation.
+def plot_training_curves(
+    history: Sequence[dict[str, float]], path: str | Path, metric: str = "accuracy"
+):
+    """Draws the loss and a score of each epoch, training beside validation.
 
     Args:
-        history: One row an epoch, with `epoch`, `loss`, `accuracy` and, where there was
-            validation, `val_loss` and `val_accuracy`.
+        history: One row an epoch, with `epoch`, `loss` and what else there is of the score and of
+            validation: `accuracy`, `val_loss`, `val_accuracy`.
         path: The PNG file.
+        metric: The score.
     """
     figure = Figure(figsize=(9, 3.6), layout="constrained")
-    epochs = [row["epoch"] for row in history]
-    for axes, name, title in zip(
-        figure.subplots(1, 2),
-        ("loss", "accuracy"),
-        ("cross-entropy (nats)", "accuracy"),
-        strict=True,
-    ):
-        axes.plot(epochs, [row[name] for row in history], "o-", label="training")
-        if f"val_{name}" in history[0]:
-            axes.plot(epochs, [row[f"val_{name}"] for row in history], "s-", label="validation")
-        axes.set(xlabel="epoch", title=title)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.grid(alpha=0.3)
-        axes.legend()
+    for axes, name in zip(figure.subplots(1, 2), ("loss", metric), strict=True):
+        _plot_log(axes, history, name)
     figure.savefig(path, dpi=120)
+
+
+def _plot_log(axes: Axes, history: Sequence[dict[str, float]], name: str):
+    epochs = [row["epoch"] for row in history]
+    for log, style, label in ((name, "o-", "training"), (f"val_{name}", "s-", "validation")):
+        if log in history[0]:
+            axes.plot(epochs, [row[log] for row in history], style, label=label)
+    axes.set(xlabel="epoch", title=name.replace("_", " "))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.3)
+    if axes.lines:
+        axes.legend()
 
 
 def plot_confusion_matrix(matrix: Sequence[Sequence[int]], names: Sequence[str], path: str | Path):

@@ -13,6 +13,7 @@ import tensorflow as tf
 from keras_bert_kit import BertConfig, BertForSequenceClassification, BertModel, BertTokenizer
 from keras_bert_kit.export import saved_model, serving_functions
 from keras_bert_kit.messages import MetaGraphDef, SavedModel
+from keras_bert_kit.tasks.served import Served
 
 TEXTS = ["the food was good", "bad", "", "the room was very very very awful " * 9, "Nice, cheap!"]
 
@@ -199,7 +200,7 @@ def test_a_write_that_fails_leaves_what_was_there(small, tmp_path, monkeypatch, 
     (tmp_path / "1").mkdir()
     (tmp_path / "1" / "notes").write_text("mine")
     monkeypatch.setattr(exporter, "warm_up_requests", lambda served, texts: [])
-    monkeypatch.setattr(exporter.ServedClassifier, "signatures", lambda served: {})
+    monkeypatch.setattr(Served, "signatures", lambda served: {})
     monkeypatch.setattr(tf.saved_model, "save", fail_with(error))
     with pytest.raises(OSError, match="no space left"):
         saved_model(small, tmp_path / "1", overwrite=True)

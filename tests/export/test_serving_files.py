@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from keras_bert_kit import BertForSequenceClassification, __version__
 from keras_bert_kit.export.serving_files import write_serving_files, write_version_files
-from keras_bert_kit.export.signatures import ServedClassifier
+from keras_bert_kit.export.signatures import served_model
 from keras_bert_kit.export.warm_up import warm_up_requests
 from keras_bert_kit.messages import Request, read_records, read_request, text_example
 from keras_bert_kit.serving.check.batcher import allowed_batch_sizes
@@ -42,7 +42,7 @@ def base(artefact):
 
 @pytest.fixture(scope="module")
 def served(classifier):
-    return ServedClassifier(classifier)
+    return served_model(classifier)
 
 
 @pytest.fixture(scope="module")
@@ -226,7 +226,7 @@ def test_requests_of_a_regression(tiny_folder, write, tmp_path):
     model = BertForSequenceClassification.from_pretrained(
         tiny_folder, num_labels=1, problem_type="regression"
     )
-    served = ServedClassifier(model)
+    served = served_model(model)
     requests = warm_up_requests(served, ["the food was good", "bad"])
     base = write(tmp_path / "stars" / "1", requests, served)
     request = json.loads(read(base / "requests" / "regress_pair.json"))

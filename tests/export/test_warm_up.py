@@ -1,13 +1,12 @@
 """The requests that a server sends to itself, and the check of the answers to them."""
 
 import dataclasses
-import functools
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_bert_kit.export.signatures import ServedClassifier
+from keras_bert_kit.export.signatures import served_model
 from keras_bert_kit.export.warm_up import BATCH_SIZES, TEXTS, check_answers, warm_up_requests
 from keras_bert_kit.messages import (
     PredictionLog,
@@ -94,7 +93,7 @@ def test_rows_of_a_batch_are_different_texts(requests):
 
 def test_the_user_can_give_the_texts(classifier, requests):
     mine = ["good food", "a slow phone, again", "\n"]
-    served = ServedClassifier(classifier)
+    served = served_model(classifier)
     asked = warm_up_requests(served, mine)
     words = {word for text in mine for word in text.split()}
     for request in asked:
@@ -109,7 +108,7 @@ def test_the_user_can_give_the_texts(classifier, requests):
 
 @pytest.mark.parametrize("max_length", [5, 50])
 def test_the_longest_request_is_as_long_as_the_model_takes(classifier, max_length):
-    served = ServedClassifier(classifier, max_length)
+    served = served_model(classifier, max_length)
     asked = warm_up_requests(served, ["good"])
     texts = [one.inputs["text"] for one in asked if one.signature == "serving_default"]
     assert max(len(text.split()) for batch in texts for text in batch) == max_length - 2
@@ -118,10 +117,16 @@ def test_the_longest_request_is_as_long_as_the_model_takes(classifier, max_lengt
 
 
 @pytest.fixture
-def check(artefact, loaded, monkeypatch):
+def check(classifier, artefact, loaded, monkeypatch):
     """`check_answers` of the artefact, which is not loaded anew."""
     monkeypatch.setattr(tf.saved_model, "load", {str(artefact): loaded}.get)
-    return functools.partial(check_answers, artefact)
+
+    def check(requests, tolerance):
+        served = served_model(classifier)
+        monkeypatch.setattr(type(served), "tolerance", tolerance)
+        return check_answers(artefact, requests, served)
+
+    return check
 
 
 def changed(request, change):

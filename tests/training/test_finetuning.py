@@ -10,17 +10,12 @@ import safetensors.numpy
 from PIL import Image
 
 from keras_bert_kit import BertConfig, BertForSequenceClassification, BertTokenizer, __version__
-from keras_bert_kit.data import read_examples
-from keras_bert_kit.training import (
-    evaluate_classifier,
-    finetune_text_classification,
-    load_labelled_texts,
-)
+from keras_bert_kit.training import evaluate, finetune
 
 
 def run(recipe, output, **changes):
     recipe = dataclasses.replace(recipe, **changes)
-    return finetune_text_classification(recipe, output, progress=False)
+    return finetune(recipe, output, progress=False)
 
 
 def history(folder):
@@ -67,8 +62,8 @@ def test_the_model_has_learnt(trained_folder):
 def test_the_loaded_model_has_the_same_scores(trained_folder, reviews):
     model = BertForSequenceClassification.from_pretrained(trained_folder)
     assert not model.loading_report.new
-    data = load_labelled_texts(model, read_examples(reviews["validation"]), 24)
-    scores = evaluate_classifier(model, data.texts, data.labels, batch_size=5)
+    scores = evaluate(model, reviews["validation"], batch_size=5)
+    assert scores.pop("data")["texts"] == 32
     kept = json.loads((trained_folder / "evaluation.json").read_text())
     assert scores["loss"] == pytest.approx(kept.pop("loss"), abs=1e-6)
     del scores["loss"]

@@ -5,12 +5,12 @@ import dataclasses
 
 import pytest
 
-from keras_bert_kit.training import finetune_text_classification
+from keras_bert_kit.training import finetune
 
 
 def run(recipe, output, **changes):
     recipe = dataclasses.replace(recipe, **changes)
-    return finetune_text_classification(recipe, output, progress=False)
+    return finetune(recipe, output, progress=False)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 import safetensors.numpy
 
 from keras_bert_kit import BertForSequenceClassification
-from keras_bert_kit.training import finetune_text_classification, model_state
+from keras_bert_kit.training import finetune, model_state
 from keras_bert_kit.training.callbacks import EpochCheckpoint
 
 EPOCHS = 4
@@ -67,7 +67,7 @@ def interrupt_in_third_epoch(self, batch, logs=None):
 
 
 def run(recipe, output, **options):
-    return finetune_text_classification(recipe, output, progress=False, **options)
+    return finetune(recipe, output, progress=False, **options)
 
 
 def state_of(output):

@@ -10,7 +10,7 @@ import numpy as np
 from keras_bert_kit.data import Examples, encode_labels
 from keras_bert_kit.export.lite.graphs import IDS_INPUTS, LiteClassifier
 from keras_bert_kit.export.lite.runtime import LiteModel
-from keras_bert_kit.export.signatures import ServedClassifier
+from keras_bert_kit.export.signatures import served_classifier
 
 _BATCH = 32
 
@@ -62,7 +62,7 @@ class Comparison:
         if self.labelled:
             names = served.model.config.label_names
             self._labels = encode_labels(examples.labels, names, examples.path)
-        keras_model = ServedClassifier(served.model, served.tokenizer.max_length)
+        keras_model = served_classifier(served.model, served.tokenizer.max_length)
         self._expected = np.concatenate(
             [keras_model.probabilities(self._tokens(rows)) for rows in self._batches()]
         )

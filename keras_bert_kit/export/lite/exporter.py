@@ -21,7 +21,7 @@ from keras_bert_kit.export.lite.mediapipe_metadata import with_text_classifier_m
 from keras_bert_kit.export.lite.quantization import CALIBRATED, FORMATS
 from keras_bert_kit.export.lite.result import LiteRTExport, LiteRTModel
 from keras_bert_kit.export.lite.runtime import LiteModel
-from keras_bert_kit.export.signatures import check_kind
+from keras_bert_kit.export.signatures import served_classifier
 from keras_bert_kit.export.warm_up import TEXTS
 from keras_bert_kit.models import BertForSequenceClassification
 
@@ -90,9 +90,9 @@ def litert(
     if quantize not in FORMATS:
         raise ValueError(f"quantize must be one of {', '.join(FORMATS)}. Received: {quantize!r}")
     _check_installed()
-    check_kind(model)
     if max_length is None:
         max_length = min(model.max_length, LONGEST)
+    served_classifier(model, max_length)  # refuses what cannot be exported
     served = LiteClassifier(model, max_length)
     kits_own = examples is None and calibration is None
     examples, calibration = (

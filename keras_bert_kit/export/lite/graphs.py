@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 import tensorflow as tf
 
 from keras_bert_kit.export.lite.operations import check_operations
-from keras_bert_kit.export.signatures import ServedClassifier
 from keras_bert_kit.models import BertForSequenceClassification
+from keras_bert_kit.tasks.text_classification import ServedClassifier
 from keras_bert_kit.tokenization.in_graph import TEXT_OPERATIONS
 from keras_bert_kit.tokenization.tokenizer import BertTokenizer
 
@@ -36,9 +36,8 @@ class LiteClassifier(ServedClassifier):
     """
 
     def __init__(self, model: BertForSequenceClassification, max_length: int):
-        super().__init__(model, max_length)
         self.python_tokenizer = _plain(model.tokenizer)
-        self.tokenizer = self.python_tokenizer.in_graph(max_length)
+        super().__init__(model, self.python_tokenizer.in_graph(max_length))
 
     def functions(self) -> dict[str, tuple[Callable, list[tf.TensorSpec]]]:
         """Gives the functions of `ServedClassifier` but those of tf.Example."""
@@ -56,7 +55,9 @@ class LiteClassifier(ServedClassifier):
         tokens = {ours: inputs[name] for name, ours in IDS_INPUTS.items()}
         return self.answer(self.probabilities(tokens))
 
-    def _network(self, network: Callable) -> Callable:
+    def network(self, network: Callable, specs=()) -> Callable:
+        """Adds the mask to the scores as a small number."""
+
         def masked(inputs):
             mask = tf.cast(inputs["attention_mask"], tf.float32)
             bias = (1.0 - tf.expand_dims(tf.expand_dims(mask, 1), 1)) * MASKED  # (B, 1, 1, S)

@@ -1,13 +1,16 @@
-"""Asks the server over REST: python client_rest.py TEXT..."""
+"""Asks the server over REST: python client_rest.py $usage..."""
 
 import json
 import sys
 import urllib.request
 
 URL = "http://localhost:8501/v1/models/$name:predict"
+NAMES = ["$names"]
 
-texts = sys.argv[1:] or ["$text"]
-request = {"signature_name": "serving_default", "instances": texts}
+given = sys.argv[1:] or ["$values"]
+rows = [given[i : i + len(NAMES)] for i in range(0, len(given), len(NAMES))]
+named = [dict(zip(NAMES, row, strict=True)) for row in rows]
+request = {"signature_name": "serving_default", "instances": named if NAMES[1:] else given}
 with urllib.request.urlopen(URL, json.dumps(request).encode(), timeout=30) as response:
-    for text, answer in zip(texts, json.load(response)["predictions"], strict=True):
-        print(text, answer, sep="\t")
+    for row, answer in zip(rows, json.load(response)["predictions"], strict=True):
+        print(*row, answer, sep="\t")
