@@ -66,6 +66,19 @@ def _tagged():
     return "\n".join(sentences)
 
 
+def _roles():
+    sentences = []
+    for thing, other, verb in itertools.product(THINGS[:4], THINGS[4:], ("love", "hate")):
+        rows = [("the", "_", "_"), (thing, "_", "ARG0"), (verb, f"{verb}.01", "V"),
+                ("the", "_", "_"), (other, "_", "ARG1")]  # fmt: skip
+        lines = [
+            "\t".join([str(n), word, *["_"] * 8, sense, role])
+            for n, (word, sense, role) in enumerate(rows, 1)
+        ]
+        sentences.append("# a comment\n" + "\n".join(lines) + "\n")
+    return "\n".join(sentences)
+
+
 def _questions():
     paragraphs = []
     for thing, word in itertools.product(THINGS, GOOD + BAD):
@@ -129,6 +142,13 @@ CASES = {
         (TEXTS,),
         options={"crf": True, "lstm": 5},
         settings={"epochs": 12},
+        learnt=("f1", 0.9),
+    ),
+    "semantic-role-labeling": Case(
+        "train.conllu",
+        _roles(),
+        (["the food love the film and the staff hate the room", "", "the room was nice"],),
+        settings={"epochs": 8},
         learnt=("f1", 0.9),
     ),
     "question-answering": Case(

@@ -48,6 +48,13 @@ TASKS: dict[str, Entry] = {
         "Names and other things in texts: a tag for each word.",
         "columns as in CoNLL: a word and its tag a line, an empty line after a sentence",
     ),
+    "semantic-role-labeling": Entry(
+        "semantic_role_labeling",
+        "SemanticRoleLabeling",
+        "BertForTokenClassification",
+        "Who does what to whom: predicates and their arguments.",
+        "columns as in Universal Propositions (CoNLL-U and roles)",
+    ),
     "question-answering": Entry(
         "question_answering",
         "QuestionAnswering",

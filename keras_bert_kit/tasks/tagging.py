@@ -81,8 +81,8 @@ class Entities:
 
     def where(self, chosen: tf.Tensor) -> Entities:
         """Gives those for which `chosen`, bool (E,), holds."""
-        values = dataclasses.asdict(self)
-        return Entities(**{name: tf.boolean_mask(v, chosen) for name, v in values.items()})
+        values = vars(self).items()
+        return Entities(**{name: tf.boolean_mask(v, chosen) for name, v in values})
 
 
 def word_mask(tokenizer: InGraphTokenizer, input_ids: tf.Tensor) -> tf.Tensor:
