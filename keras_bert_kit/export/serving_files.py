@@ -143,6 +143,7 @@ def _columns(arrays: dict[str, np.ndarray]) -> str:
     second = {"input_ids": "S", "attention_mask": "S", "token_type_ids": "S"}
     second |= {"embedding": "H", "pooler_output": "H", "outputs": "1"}
     second |= {name: "N" for name in arrays if "." in name}
+    second |= dict.fromkeys(("tags", "scores"), "S") if "tags" in arrays else {}
     return "; ".join(
         f"`{name}`, {'string' if array.dtype == object else array.dtype} "
         + axes[array.ndim].format(second.get(name, "C"))
