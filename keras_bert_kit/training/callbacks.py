@@ -33,13 +33,21 @@ class ProgressBar(keras.callbacks.Callback):
     Args:
         steps: Batches of an epoch.
         epochs: Epochs of the whole run.
+        metric: The score to show beside the loss; `None` shows all logs.
         console: Where to draw; standard error where there is none.
     """
 
-    def __init__(self, steps: int, epochs: int, console: Console | None = None):
+    def __init__(
+        self,
+        steps: int,
+        epochs: int,
+        metric: str | None = None,
+        console: Console | None = None,
+    ):
         super().__init__()
         self.steps = steps
         self.epochs = epochs
+        self.metric = metric
         self.console = console or Console(stderr=True)
         self.progress: Progress | None = None
 
@@ -67,12 +75,20 @@ class ProgressBar(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         """Moves the bar."""
-        self.progress.update(self.task, completed=batch + 1, logs=_text(logs))
+        self.progress.update(self.task, completed=batch + 1, logs=self._text(logs))
 
     def on_epoch_end(self, epoch, logs=None):
         """Shows the epoch's results, validation included, and leaves the bar standing."""
-        self.progress.update(self.task, logs=_text(logs))
+        self.progress.update(self.task, logs=self._text(logs))
         self.progress.stop()
+
+    def _text(self, logs: dict[str, Any] | None) -> str:
+        shown = ("loss", "val_loss", self.metric, f"val_{self.metric}")
+        return "  ".join(
+            f"{name} {float(value):.4f}"
+            for name, value in sorted((logs or {}).items())
+            if self.metric is None or name in shown
+        )
 
 
 class Validation(keras.callbacks.Callback):
@@ -215,7 +231,3 @@ def _check_agreement(strategy: tf.distribute.Strategy, done: int, backup_dir: Pa
             f"epoch. Received: backup_dir={str(backup_dir)!r}, with {done} epochs here and another "
             "number elsewhere"
         )
-
-
-def _text(logs: dict[str, Any] | None) -> str:
-    return "  ".join(f"{name} {float(value):.4f}" for name, value in sorted((logs or {}).items()))

@@ -171,13 +171,14 @@ def fit_model(
     epochs = range(done, recipe.epochs)
     batches = bucketed_batches(train.features, None, recipe.batch_size, recipe.seed, epochs)
     with contextlib.ExitStack() as stack:
-        bar = [stack.enter_context(ProgressBar(steps, recipe.epochs))] if progress else []
+        bar = ProgressBar(steps, recipe.epochs, recipe.metric)
+        bars = [stack.enter_context(bar)] if progress else []
         return model.fit(
             batches,
             epochs=recipe.epochs,
             initial_epoch=done,
             steps_per_epoch=steps,
-            callbacks=[*callbacks, *bar],
+            callbacks=[*callbacks, *bars],
             shuffle=False,  # the batches are shuffled already
             verbose=0,
         )

@@ -90,9 +90,9 @@ def litert(
     if quantize not in FORMATS:
         raise ValueError(f"quantize must be one of {', '.join(FORMATS)}. Received: {quantize!r}")
     _check_installed()
+    served_classifier(model, max_length)  # refuses what cannot be exported
     if max_length is None:
         max_length = min(model.max_length, LONGEST)
-    served_classifier(model, max_length)  # refuses what cannot be exported
     served = LiteClassifier(model, max_length)
     kits_own = examples is None and calibration is None
     examples, calibration = (
