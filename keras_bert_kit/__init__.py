@@ -45,6 +45,7 @@ _NAMES = {
 _MODULES = (
     "config",
     "handles",
+    "interpreter",
     "messages",
     "tokenization",
     "data",

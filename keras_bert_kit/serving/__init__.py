@@ -10,6 +10,7 @@ _NAMES = {
     "Report": "keras_bert_kit.serving.check",
     "Session": "keras_bert_kit.serving.c_api",
     "Pipeline": "keras_bert_kit.serving.pipeline",
+    "is_lite_model": "keras_bert_kit.serving.lite",
     "is_saved_model": "keras_bert_kit.serving.pipeline",
     "serve_check": "keras_bert_kit.serving.check",
 }

@@ -13,6 +13,7 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401, registers the ops that the artefact's tokenizer uses
 
 from keras_bert_kit.serving.answers import answers_of_rows
+from keras_bert_kit.serving.lite import is_lite_model, lite_functions
 
 
 def is_saved_model(path: str | Path) -> bool:
@@ -40,15 +41,18 @@ class Pipeline:
 
     @classmethod
     def load(cls, path: str | Path) -> Pipeline:
-        """Loads a SavedModel that `export.saved_model` wrote.
+        """Loads what `export.saved_model` or `export.litert` wrote.
 
         Args:
-            path: Its folder.
+            path: The SavedModel's folder; or that of LiteRT models, or `model.text.tflite` in it.
 
         Raises:
-            FileNotFoundError: The folder is no SavedModel.
-            ValueError: The SavedModel cannot be read, or has no signature that takes text.
+            FileNotFoundError: There is neither.
+            ImportError: It is a LiteRT model, and ai-edge-litert is not installed.
+            ValueError: It cannot be read, or has no signature that takes text.
         """
+        if is_lite_model(path):
+            return cls(lite_functions(path))
         if not is_saved_model(path):
             raise FileNotFoundError(f"{path} must be a SavedModel, with saved_model.pb in it")
         try:

@@ -2,12 +2,13 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_bert_kit import BertForSequenceClassification, BertModel, BertTokenizer
+from keras_bert_kit import BertForSequenceClassification, BertModel, BertTokenizer, pipeline
 from keras_bert_kit.data import Examples, read_examples
 from keras_bert_kit.export import LiteModel, litert, serving_functions
 
@@ -71,6 +72,7 @@ def check_close(found, expected):
 def test_the_folder_holds_what_its_users_need(exported, classifier):
     assert sorted(path.name for path in exported.path.iterdir()) == [
         "README.md",
+        "config.json",
         "labels.txt",
         "model.ids.tflite",
         "model.text.tflite",
@@ -109,6 +111,28 @@ def test_the_model_of_texts_has_the_signatures(text_model):
     }
     assert sorted(text_model.signatures["tokens"]["inputs"]) == tokens
     assert sorted(text_model.signatures["pair"]["inputs"]) == ["text", "text_pair"]
+
+
+@pytest.mark.parametrize("name", ["", "model.text.tflite"])
+def test_the_pipeline_answers_as_keras(exported, classifier, name):
+    found, expected = pipeline(exported.path / name), pipeline(classifier)
+    for columns in ((TEXTS,), (TEXTS, TEXTS[::-1])):
+        for one, other in zip(found(*columns), expected(*columns), strict=True):
+            assert one["label"] == other["label"]
+            assert one["score"] == pytest.approx(other["score"], abs=1e-5)
+            assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-5)
+    with pytest.raises(ValueError, match=r"serving_default\(text\) or pair\(text, text_pair\)"):
+        found(TEXTS, TEXTS, TEXTS)
+
+
+def test_what_the_pipeline_cannot_read(exported, tmp_path):
+    with pytest.raises(ValueError, match=r"must be the model of texts.*serving_default"):
+        pipeline(exported.path / "model.ids.tflite")
+    with pytest.raises(ValueError, match="An artefact has the length"):
+        pipeline(exported.path, max_length=12)
+    alone = shutil.copy(exported.path / "model.text.tflite", tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"config.json must lie beside the model"):
+        pipeline(alone)
 
 
 @pytest.mark.parametrize("rows", [slice(0, 1), slice(2, 3), slice(0, 5), slice(1, 4)])

@@ -9,8 +9,8 @@ import numpy as np
 
 from keras_bert_kit.data import Examples, encode_labels
 from keras_bert_kit.export.lite.graphs import IDS_INPUTS, LiteClassifier
-from keras_bert_kit.export.lite.runtime import LiteModel
 from keras_bert_kit.export.signatures import served_classifier
+from keras_bert_kit.interpreter import LiteModel
 
 _BATCH = 32
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import json
 import statistics
 import timeit
 from collections.abc import Callable, Sequence
@@ -20,9 +21,9 @@ from keras_bert_kit.export.lite.graphs import LiteClassifier
 from keras_bert_kit.export.lite.mediapipe_metadata import with_text_classifier_metadata
 from keras_bert_kit.export.lite.quantization import CALIBRATED, FORMATS
 from keras_bert_kit.export.lite.result import LiteRTExport, LiteRTModel
-from keras_bert_kit.export.lite.runtime import LiteModel
 from keras_bert_kit.export.signatures import served_classifier
 from keras_bert_kit.export.warm_up import TEXTS
+from keras_bert_kit.interpreter import LiteModel
 from keras_bert_kit.models import BertForSequenceClassification
 
 #: Tokens, unless it is said: a model of a fixed length takes as long for a short text.
@@ -49,7 +50,7 @@ def litert(
     and any length, for runtimes that have the two operations of tensorflow-text; and
     `model.ids.tflite`, of builtin operations alone, with one signature for one text of
     `max_length` tokens and the metadata of a MediaPipe Text Classifier, for stock Android, iOS
-    and browsers. Beside them lie the tokenizer's files, the labels and a card.
+    and browsers. Beside them lie the tokenizer's files, the config, the labels and a card.
 
     The activations of "int8" and "int16x8" are whole numbers, so their ranges are measured on
     texts. Where the accuracy then falls too far, ever less of the model is in whole numbers, down
@@ -130,6 +131,8 @@ def litert(
             (folder / name).write_bytes(content)
         labels = "".join(f"{name}\n" for name in model.config.label_names)
         (folder / "labels.txt").write_text(labels, encoding="utf-8")
+        config = json.dumps(model.config.to_dict(), indent=2) + "\n"
+        (folder / "config.json").write_text(config, encoding="utf-8")
         served.python_tokenizer.save_pretrained(folder)
         write_card(folder, done, served)
     return done

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from keras_bert_kit.export.lite.comparison import Scores
-from keras_bert_kit.export.lite.runtime import LiteModel
+from keras_bert_kit.interpreter import LiteModel
 
 #: By how many points of accuracy a format may fall below the Keras model.
 MAX_DROP = {"none": 0.3, "float16": 0.3, "dynamic-int8": 0.5, "int8": 1.0, "int16x8": 1.0}

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_bert_kit.export.lite.runtime import LiteModel
+from keras_bert_kit.interpreter import LiteModel
 from keras_bert_kit.models import BertForSequenceClassification
 
 FORMATS = ("none", "float16", "dynamic-int8", "int8", "int16x8")
