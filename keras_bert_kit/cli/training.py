@@ -179,8 +179,8 @@ def evaluate(
 
 
 def _print_scores(scores: dict[str, Any]):
-    from keras_bert_kit.tasks.scores import label_rows, scores_line
+    from keras_bert_kit.tasks.scores import score_tables, scores_line
 
-    if "labels" in scores:
-        out.print(table(label_rows(scores)))
+    for rows in score_tables(scores):
+        out.print(table(rows))
     say(f"{scores_line(scores)}  ({scores['rows']} rows)")

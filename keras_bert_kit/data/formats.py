@@ -14,10 +14,12 @@ from collections.abc import Collection, Iterable, Iterator
 
 _FORMATS = {".tsv": "tsv", ".csv": "csv", ".jsonl": "jsonl", ".json": "jsonl", ".txt": "txt"}
 _COLUMNS = ("text", "text_pair", "label")
+_OPTIONAL = ("text_pair", "language")
 _CSV_FIELD_LIMIT = 2**24  # characters; the csv module's own 131,072 is less than a long document
 _NAME_REMEDIES = {
     "text": "rename the one that holds the texts, or add a header if there is none",
     "text_pair": "give it on every line or on none",
+    "language": "give it on every line or on none",
     "label": "rename the one that holds the labels, or read with labelled=False",
 }
 _TOO_WIDE_REMEDIES = {
@@ -54,7 +56,7 @@ def read_records(
         rows = _tsv_rows(lines) if file_format == "tsv" else _csv_rows(lines)
         rows = _table_rows(rows, wanted, file_format)
     for number, row in rows:
-        record = {name: row[name] for name in (*wanted, "text_pair") if name in row}
+        record = {name: row[name] for name in (*wanted, *_OPTIONAL) if name in row}
         if "label" in wanted:
             record["label"] = record["label"].strip()
             if not (record["label"] or empty_labels):
@@ -204,8 +206,7 @@ def _json_rows(
 ) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield each line's known keys, their values as text."""
     rows = [(number, _json_object(number, line)) for number, line in lines if not _is_blank(line)]
-    if any("text_pair" in row for _, row in rows):
-        wanted = (*wanted, "text_pair")
+    wanted += tuple(name for name in _OPTIONAL if any(name in row for _, row in rows))
     for number, row in rows:
         _check_names(number, "key", row, row, wanted)
         yield number, {name: _json_text(number, name, row[name]) for name in wanted}

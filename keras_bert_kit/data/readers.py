@@ -5,9 +5,9 @@
 - `.jsonl` or `.json`: one JSON object a line.
 - `.txt`: one text a line, only without labels.
 
-The columns (JSON keys) are `text`, optionally `text_pair`, and `label`; others are ignored. The
-first row of a TSV or CSV file is a header if one of its fields, stripped and case-folded, is one
-of these three names. A TSV file without a header has two columns, text and label. Read without
+The columns (JSON keys) are `text`, optionally `text_pair`, `label`, and optionally `language`; others
+are ignored. The first row of a TSV or CSV file is a header if one of its fields, stripped and
+case-folded, is one of the first three names. A TSV file without a header has two columns, text and label. Read without
 labels, a TSV file without a header gives its first column, and such a CSV file must have just one.
 
 Files are UTF-8, with or without a byte order mark. Lines end at LF or CR LF and nowhere else. Lines
@@ -31,12 +31,15 @@ class Examples:
         texts: The texts as written.
         text_pairs: The second texts, one for each text; `None` when the file has none.
         labels: The labels, stripped, one for each text; `None` when read without labels.
+        languages: The texts' languages, or whatever else scores are to be given for apart; `None`
+            when the file has none.
     """
 
     path: str
     texts: list[str]
     text_pairs: list[str] | None = None
     labels: list[str] | None = None
+    languages: list[str] | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -82,7 +85,8 @@ def read_examples(
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     columns = {name: [record[name] for record in records] for name in records[0]}
-    return Examples(path, columns["text"], columns.get("text_pair"), columns.get("label"))
+    names = ("text_pair", "label", "language")
+    return Examples(path, columns["text"], *(columns.get(name) for name in names))
 
 
 def read_lines(stream: BinaryIO, name: str) -> list[str]:

@@ -111,17 +111,30 @@ def scores_line(scores: Mapping[str, Any]) -> str:
     Args:
         scores: What a task's `evaluate` gave.
     """
-    numbers = {name: score for name, score in scores.items() if isinstance(score, float)}
-    return ", ".join(f"{name.replace('_', ' ')} {score:.4f}" for name, score in numbers.items())
+    numbers = numbers_of(scores).items()
+    return ", ".join(f"{name.replace('_', ' ')} {score:.4f}" for name, score in numbers)
 
 
-def label_rows(scores: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Gives the scores of each label as the rows of a table.
+def numbers_of(scores: Mapping[str, Any]) -> dict[str, float]:
+    """Gives the scores that are numbers.
 
     Args:
-        scores: What a task's `evaluate` gave, with `labels`.
+        scores: What a task's `evaluate` gave.
+    """
+    return {name: score for name, score in scores.items() if isinstance(score, float)}
+
+
+def score_tables(scores: Mapping[str, Any]) -> list[list[dict[str, str]]]:
+    """Gives the scores of each label, and those of each language, as the rows of tables.
+
+    Args:
+        scores: What a task's `evaluate` gave.
     """
     return [
-        {"label": name, **{key: f"{value:.4g}" for key, value in row.items()}}
-        for name, row in scores["labels"].items()
+        [
+            {kind[:-1]: name, **{key: f"{value:.4g}" for key, value in row.items()}}
+            for name, row in scores[kind].items()
+        ]
+        for kind in ("labels", "languages")
+        if scores.get(kind)
     ]

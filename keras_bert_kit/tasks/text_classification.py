@@ -21,7 +21,7 @@ from keras_bert_kit.data.features import (
 from keras_bert_kit.data.readers import Examples, label_names, read_examples
 from keras_bert_kit.models import BertForSequenceClassification
 from keras_bert_kit.models.losses import classification_loss
-from keras_bert_kit.tasks.scores import label_scores, label_set_scores, number_scores
+from keras_bert_kit.tasks.scores import label_scores, label_set_scores, number_scores, numbers_of
 from keras_bert_kit.tasks.served import IDS, MASK, TYPES, Served, texts_spec
 from keras_bert_kit.tasks.task import Task, TaskData, outputs_of_rows
 
@@ -118,25 +118,33 @@ class TextClassification(Task):
 
         Returns:
             `rows`, `loss`, and the scores of `label_scores`, `label_set_scores` or
-            `number_scores`.
+            `number_scores`; where the file has languages, `languages`, the scores by language.
         """
         labels = data.features.labels
         logits = np.zeros((len(labels), model.config.num_labels), "float32")
         for rows, _, outputs in outputs_of_rows(model, data.features, batch_size):
             logits[rows] = outputs["logits"]
+        scores = self._scores(labels, logits, model.config.label_names)
+        languages = data.examples.languages
+        if languages is not None:
+            scores["languages"] = {}
+            for language in sorted(set(languages)):
+                own = np.array([one == language for one in languages])
+                found = self._scores(labels[own], logits[own], model.config.label_names)
+                scores["languages"][language] = {"rows": int(own.sum()), **numbers_of(found)}
         loss = float(self.loss(model)(labels, logits))
-        names = model.config.label_names
-        if self.problem_type == REGRESSION:
-            scores = number_scores(labels, logits)
-        elif self.problem_type == MULTI_LABEL:
-            scores = label_set_scores(labels, logits > 0, names)
-        else:
-            scores = label_scores(labels, logits.argmax(axis=-1), names)
         return {"rows": len(labels), **scores, "loss": loss}
 
     def served(self, model, tokenizer, **options) -> ServedClassifier:
         """Gives the answers for texts, pairs, tokens and tf.Example."""
         return ServedClassifier(model, tokenizer, **options)
+
+    def _scores(self, labels, logits, names) -> dict[str, Any]:
+        if self.problem_type == REGRESSION:
+            return number_scores(labels, logits)
+        if self.problem_type == MULTI_LABEL:
+            return label_set_scores(labels, logits > 0, names)
+        return label_scores(labels, logits.argmax(axis=-1), names)
 
     def _names(self, examples: Examples) -> list[str]:
         if self.problem_type == REGRESSION:

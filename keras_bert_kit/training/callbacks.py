@@ -19,6 +19,7 @@ from rich.progress import (
 )
 
 from keras_bert_kit.checkpoints.folders import replaced_folder
+from keras_bert_kit.tasks.scores import numbers_of
 from keras_bert_kit.tasks.task import Task, TaskData
 from keras_bert_kit.training.model_state import read_model_state, write_model_state
 from keras_bert_kit.training.run_state import RunState
@@ -109,8 +110,7 @@ class Validation(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Scores."""
         scores = self.task.evaluate(self.model, self.data, self.batch_size)
-        numbers = {name: score for name, score in scores.items() if isinstance(score, float)}
-        logs.update({f"val_{name}": score for name, score in numbers.items()})
+        logs.update({f"val_{name}": score for name, score in numbers_of(scores).items()})
 
 
 class EpochCheckpoint(keras.callbacks.Callback):

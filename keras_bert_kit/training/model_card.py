@@ -6,7 +6,7 @@ import importlib.metadata
 from pathlib import Path
 from typing import Any
 
-from keras_bert_kit.tasks.scores import label_rows, scores_line
+from keras_bert_kit.tasks.scores import score_tables, scores_line
 from keras_bert_kit.tasks.task import Task
 from keras_bert_kit.training.recipe import FinetuningRecipe, FinetuningResult
 
@@ -95,7 +95,7 @@ def write_model_card(
 
 def _scores(scores: dict[str, Any]) -> str:
     head = f"On {scores['rows']} validation rows: {scores_line(scores)}."
-    return f"{head}\n\n{_table(label_rows(scores))}" if "labels" in scores else head
+    return "\n\n".join([head, *map(_table, score_tables(scores))])
 
 
 def _fields(recipe: FinetuningRecipe):

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from keras_bert_kit.tasks.scores import (
-    label_rows,
     label_scores,
     label_set_scores,
     number_scores,
+    score_tables,
     scores_line,
 )
 
@@ -52,4 +52,6 @@ def test_a_constant_has_no_correlation(predicted):
 def test_scores_in_words():
     scores = {"rows": 3, "accuracy": 0.5, "macro_f1": 0.25, "labels": {"a": {"support": 3.0}}}
     assert scores_line(scores) == "accuracy 0.5000, macro f1 0.2500"
-    assert label_rows(scores) == [{"label": "a", "support": "3"}]
+    assert score_tables(scores) == [[{"label": "a", "support": "3"}]]
+    scores = {"languages": {"de": {"rows": 2, "accuracy": 0.5}}}
+    assert score_tables(scores) == [[{"language": "de", "rows": "2", "accuracy": "0.5"}]]
