@@ -248,3 +248,45 @@ def test_convert_writes_another_format_and_compares_both_sides(run, trained_fold
     assert (tmp_path / "tf1" / "bert_model.ckpt.index").is_file()
     kept = (trained_folder / "model.safetensors").read_bytes()
     assert (tmp_path / "copy" / "model.safetensors").read_bytes() == kept
+
+
+def test_tasks_lists_every_task(run):
+    from keras_bert_kit.tasks import TASKS
+
+    rows = json.loads(run("tasks", "--json"))
+    assert [row["task"] for row in rows] == list(TASKS)
+    assert all(row["does"] and row["files"] for row in rows)
+    assert "token-classification" in run("tasks")
+
+
+def test_the_options_of_a_task_are_its_own(run):
+    shown = run("finetune", "token-classification", "--help")
+    assert "--crf" in shown
+    assert "--problem-type" not in shown
+    assert "[default: 384]" in run("finetune", "question-answering", "--help")
+
+
+def test_a_tagger_is_trained_scored_and_asked(run, tiny_folder, tmp_path):
+    data, output = tmp_path / "train.txt", tmp_path / "names"
+    sentences = [f"the O\n{thing} B-X\nwas O\n{word} O\n" for thing in ("food", "room", "film")
+                 for word in ("good", "bad", "slow")]  # fmt: skip
+    data.write_text("\n".join(sentences))
+    settings = ("--epochs", 12, "--batch-size", 2, "--learning-rate", 5e-3, "--max-length", 16)
+    shown = run("finetune", "token-classification", "--model", tiny_folder, "--train", data,
+                "--validation", data, "--output", output, *settings)  # fmt: skip
+    assert "scheme" in shown
+    assert "f1 1.0000" in shown
+    scores = json.loads(run("evaluate", output, "--data", data, "--json"))
+    assert (scores["f1"], scores["data"]["sentences"]) == (1.0, 9)
+    (answer,) = answers(run("predict", output, "the film was good", "--json"))
+    (found,) = answer["entities"]
+    assert (found["text"], found["label"], found["start"], found["end"]) == ("film", "X", 4, 8)
+    assert "film" in run("predict", output, "the film was good")
+
+
+def test_predict_with_a_second_text(run, trained_folder, tmp_path):
+    (tmp_path / "pairs.tsv").write_text("text\ttext_pair\n" + f"{TEXTS[0]}\t{TEXTS[1]}\n")
+    (one,) = answers(run("predict", trained_folder, TEXTS[0], "--with", TEXTS[1], "--json"))
+    (other,) = answers(run("predict", trained_folder, "--input", tmp_path / "pairs.tsv", "--json"))
+    assert one == other
+    assert (one["text"], one["text_pair"]) == tuple(TEXTS)

@@ -59,3 +59,15 @@ def test_pretrain_leaves_a_model_and_its_curves(tmp_path, until):
     if until == "--epochs=6":
         assert [int(row["step"]) % int(rows[0]["step"]) for row in rows] == [0] * len(rows)
         assert loss < float(rows[0]["val_prediction_logits_loss"])
+
+
+def test_from_scratch_trains_without_pretrained_weights(tmp_path, reviews):
+    output = tmp_path / "scratch"
+    sizes = ["--vocab-size=90", "--layers=1", "--hidden-size=64", "--max-length=24", "--epochs=15"]
+    sizes.append("--learning-rate=5e-3")
+    files = ["--train", reviews["train"], "--validation", reviews["validation"]]
+    printed = run("from_scratch.py", *files, "--output", output, *sizes)
+    assert "1 layers: accuracy" in printed
+    model = BertForSequenceClassification.from_pretrained(output, new_head=False)
+    assert model.config.vocab_size == len(model.tokenizer.tokens) <= 90
+    assert float(printed.split("accuracy ")[1][:6]) > 0.9
