@@ -58,12 +58,19 @@ class TokenMasker:
                 f"max_predictions must be at least 1. Received: {self.max_predictions}"
             )
 
-    def __call__(self, inputs: Mapping[str, tf.Tensor], seed: tf.Tensor):
+    def __call__(
+        self,
+        inputs: Mapping[str, tf.Tensor],
+        seed: tf.Tensor,
+        continues: tf.Tensor | None = None,
+    ):
         """Masks a batch.
 
         Args:
             inputs: `input_ids`, `token_type_ids` and `attention_mask`, int32 (B, S).
             seed: int tensor (2,); the same seed gives the same choice.
+            continues: bool tensor (B, S), the tokens that go on with the word before, beside those
+                that the vocabulary tells: words of a segmenter, where none are written.
 
         Returns:
             A triple: the inputs with hidden tokens and `masked_positions`, int32 (B, P), in
@@ -75,7 +82,7 @@ class TokenMasker:
         length = tf.reduce_sum(inputs["attention_mask"], 1)
         count = tf.cast(tf.round(self.mlm_probability * tf.cast(length, tf.float32)), tf.int32)
         count = tf.clip_by_value(count, 1, self.max_predictions)
-        positions, weights = self._choose(ids, inputs["attention_mask"], count, seeds[0])
+        positions, weights = self._choose(ids, inputs["attention_mask"], count, seeds[0], continues)
         labels = tf.gather(ids, positions, batch_dims=1)
         hidden = tf.where(weights, self._hide(labels, seeds[1], seeds[2]), labels)
         rows = tf.broadcast_to(tf.expand_dims(tf.range(tf.shape(ids)[0]), 1), tf.shape(positions))
@@ -88,14 +95,16 @@ class TokenMasker:
             tf.cast(weights, tf.float32),
         )
 
-    def _choose(self, ids, attention_mask, count, seed):
+    def _choose(self, ids, attention_mask, count, seed, continues):
         """Gives positions (B, P), those chosen first and in order, and whether each was chosen."""
         special = tf.constant([self.tokenizer.vocab[token] for token in SPECIAL_TOKENS])
         is_special = tf.reduce_any(tf.expand_dims(ids, -1) == special, -1)
         candidate = ~is_special & tf.cast(attention_mask, tf.bool)  # (B, S)
         score = tf.random.stateless_uniform(tf.shape(ids), seed)
         if self.whole_word_mask:
-            chosen = _choose_words(candidate & self._is_piece(ids), candidate, score, count)
+            is_piece = self._is_piece(ids)
+            is_piece = is_piece if continues is None else is_piece | continues
+            chosen = _choose_words(candidate & is_piece, candidate, score, count)
         else:
             order = tf.argsort(tf.argsort(tf.where(candidate, score, 2.0), 1), 1)
             chosen = candidate & (order < tf.expand_dims(count, 1))

@@ -5,10 +5,11 @@
 - `.jsonl` or `.json`: one JSON object a line.
 - `.txt`: one text a line, only without labels.
 
-The columns (JSON keys) are `text`, optionally `text_pair`, `label`, and optionally `language`; others
-are ignored. The first row of a TSV or CSV file is a header if one of its fields, stripped and
-case-folded, is one of the first three names. A TSV file without a header has two columns, text and label. Read without
-labels, a TSV file without a header gives its first column, and such a CSV file must have just one.
+The columns (JSON keys) are `text`, `label`, and optionally `text_pair` and `language`; others are
+ignored. The first row of a TSV or CSV file is a header if one of its fields, stripped and
+case-folded, is one of the first three names. A TSV file without a header has two columns, text and
+label. Read without labels, a TSV file without a header gives its first column, and such a CSV file
+must have just one.
 
 Files are UTF-8, with or without a byte order mark. Lines end at LF or CR LF and nowhere else. Lines
 that are empty or hold only spaces are skipped. Texts are kept as written, empty ones too.

@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras_bert_kit.data.features import EncodedTexts, encode_texts
 from keras_bert_kit.data.masking import TokenMasker
 from keras_bert_kit.data.readers import Examples, read_examples
+from keras_bert_kit.data.segmentation import continuing_tokens, load_segmenter
 from keras_bert_kit.models import BertForMaskedLM
 from keras_bert_kit.tasks.served import IDS, MASK, TYPES, Served, texts_spec
 from keras_bert_kit.tasks.task import Task, TaskData, outputs_of_rows
@@ -26,12 +27,17 @@ class FillMask(Task):
     Args:
         mlm_probability: Share of the tokens that are hidden in training.
         whole_word_mask: Whether whole words are hidden.
+        segmenter: "module:function" that gives the words of a text, such as "jieba:lcut", for
+            languages without spaces; whole words are hidden then.
     """
 
     mlm_probability: float = dataclasses.field(
         default=0.15, metadata={"help": "Share of the tokens that are hidden in training."}
     )
     whole_word_mask: bool = dataclasses.field(default=False, metadata={"help": "Hide whole words."})
+    segmenter: str = dataclasses.field(
+        default="", metadata={"help": "Gives whole words to hide: module:function, as jieba:lcut."}
+    )
 
     name: ClassVar = "fill-mask"
     purpose: ClassVar = "finds the words that [MASK] stands for"
@@ -56,9 +62,15 @@ class FillMask(Task):
             model.tokenizer,
             mlm_probability=self.mlm_probability,
             max_predictions=max(1, round(self.mlm_probability * max_length)),
-            whole_word_mask=self.whole_word_mask,
+            whole_word_mask=self.whole_word_mask or bool(self.segmenter),
         )
-        return TaskData(examples, MaskedTexts(texts, masker), texts.summary(examples.path))
+        continues = None
+        if self.segmenter:
+            segment = load_segmenter(self.segmenter)
+            continues = continuing_tokens(examples.texts, model.tokenizer, segment, examples.path)
+        return TaskData(
+            examples, MaskedTexts(texts, masker, continues), texts.summary(examples.path)
+        )
 
     def loss(self, model) -> keras.losses.Loss:
         """Gives the cross-entropy over the vocabulary."""
@@ -103,10 +115,13 @@ class MaskedTexts:
     Attributes:
         texts: The texts.
         masker: Chooses the tokens.
+        continues: bool ragged tensor (texts, None), the tokens that go on with a segmenter's word,
+            or `None`.
     """
 
     texts: EncodedTexts
     masker: TokenMasker
+    continues: tf.RaggedTensor | None = None
 
     @property
     def lengths(self) -> np.ndarray:
@@ -124,8 +139,12 @@ class MaskedTexts:
     def pack(self, rows: tf.Tensor, length: tf.Tensor):
         """Gives inputs, the hidden tokens (B, P), and weights, float32 (B, P), of mean 1."""
         order = tf.reduce_sum(rows * (tf.range(tf.size(rows)) + 1))
+        continues = None
+        if self.continues is not None:
+            flags = tf.gather(self.continues, rows).to_tensor(shape=[None, length - 1])
+            continues = tf.pad(flags, [[0, 0], [1, 0]])  # behind [CLS]
         inputs, tokens, weights = self.masker(
-            self.texts.pack(rows, length), tf.stack([rows[0], order])
+            self.texts.pack(rows, length), tf.stack([rows[0], order]), continues
         )
         return inputs, tokens, weights / tf.maximum(tf.reduce_mean(weights), 1e-9)
 
