@@ -54,6 +54,7 @@ _MODULES = (
     "models",
     "tasks",
     "training",
+    "search",
     "export",
     "serving",
     "explain",

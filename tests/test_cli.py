@@ -53,6 +53,7 @@ def answers(out):
         ["convert", "--help"],
         ["predict", "--help"],
         ["explain", "--help"],
+        ["search", "--help"],
         ["tasks", "--help"],
     ],
     ids=" ".join,

@@ -6,7 +6,14 @@ import os
 
 import typer
 
-from keras_bert_kit.cli import checkpoints, explaining, exporting, serving, training
+from keras_bert_kit.cli import (
+    checkpoints,
+    explaining,
+    exporting,
+    searching,
+    serving,
+    training,
+)
 from keras_bert_kit.cli.console import Reported, fail, one_line
 
 app = typer.Typer(
@@ -15,7 +22,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for _part in (training, exporting, serving, explaining, checkpoints):
+for _part in (training, searching, exporting, serving, explaining, checkpoints):
     app.add_typer(_part.app)
 
 
