@@ -134,7 +134,12 @@ class LabelledTexts:
         return len(self.texts)
 
     def pack(self, rows: tf.Tensor, length: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        """Gives inputs and labels of a batch; see `Features`."""
+        """Gives inputs and labels of a batch.
+
+        Args:
+            rows: int32 tensor (B,), numbers of the texts.
+            length: int32 scalar, length to pad to.
+        """
         return self.texts.pack(rows, length), tf.gather(tf.constant(self.labels), rows)
 
 

@@ -26,6 +26,9 @@ def tagging_scores(
     from seqeval.metrics import accuracy_score, classification_report
 
     true, predicted = [list(tags) for tags in true], [list(tags) for tags in predicted]
+    accuracy = float(accuracy_score(true, predicted))
+    if all(tag == "O" for tags in (*true, *predicted) for tag in tags):  # seqeval takes a mean
+        return {"f1": 0.0, "precision": 0.0, "recall": 0.0, "accuracy": accuracy, "labels": {}}
     report = classification_report(true, predicted, output_dict=True, zero_division=0)
     total = report["micro avg"]
     names = sorted(name for name in report if not name.endswith(" avg"))
@@ -33,7 +36,7 @@ def tagging_scores(
         "f1": float(total["f1-score"]),
         "precision": float(total["precision"]),
         "recall": float(total["recall"]),
-        "accuracy": float(accuracy_score(true, predicted)),
+        "accuracy": accuracy,
         "labels": {
             name: {key: float(value) for key, value in report[name].items()} for name in names
         },
