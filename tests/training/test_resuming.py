@@ -151,7 +151,8 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(
         raise OSError(28, "No space left on device", str(path))
 
     # so that each epoch is the best one so far
-    monkeypatch.setattr("keras_bert_kit.training.callbacks._merit", lambda row: row["epoch"])
+    merit = "keras_bert_kit.training.callbacks.EpochCheckpoint._merit"
+    monkeypatch.setattr(merit, lambda checkpoint, row: row["epoch"])
     with monkeypatch.context() as patch:
         patch.setattr(owner, method, write_half)
         with pytest.raises(OSError, match="No space left on device"):
