@@ -3,8 +3,8 @@
 python benchmarks/tasks.py DATA --pytorch PYTHON [--task conll2003 mrpc stsb cola squad]
 
 DATA is the folder of the data sets, PYTHON an interpreter with PyTorch and transformers. Both sides
-start from all-MiniLM-L6-v2 and score the weights after the last epoch. What is done is kept in the
-results' file at once, and not done again.
+start from all-MiniLM-L6-v2, put texts of like length into a batch, and score the weights after the
+last epoch. What is done is kept in the results' file at once, and not done again.
 """
 
 import argparse
@@ -44,16 +44,16 @@ class Task:
 
 
 TASKS = {
-    "conll2003": Task("tokens", "token-classification", "f1", {"epochs": 3}),
-    "mrpc": Task("texts", "text-classification", "f1", {"epochs": 5}),
+    "conll2003": Task("tokens", "token-classification", "f1", {"epochs": 2}),
+    "mrpc": Task("texts", "text-classification", "f1", {"epochs": 3}),
     "stsb": Task(
         "texts",
         "text-classification",
         "spearman",
-        {"epochs": 4},
+        {"epochs": 3},
         {"problem_type": "regression"},
     ),
-    "cola": Task("texts", "text-classification", "matthews_correlation", {"epochs": 4}),
+    "cola": Task("texts", "text-classification", "matthews_correlation", {"epochs": 3}),
     "squad": Task(
         "questions",
         "question-answering",
@@ -69,15 +69,19 @@ def main():
     parser.add_argument("data", type=Path)
     parser.add_argument("--pytorch", help="interpreter with PyTorch and transformers")
     parser.add_argument("--task", nargs="+", choices=TASKS, default=list(TASKS))
+    parser.add_argument("--side", nargs="+", choices=SIDES, default=list(SIDES))
+    parser.add_argument("--threads", type=int, default=2, help="threads of PyTorch")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--limit", type=int, help="training examples, for a quick try")
     parser.add_argument("--epochs", type=int, help="instead of the recipes' own")
     parser.add_argument("--output", type=Path, default=Path("tasks.json"))
     given = parser.parse_args()
+    if "pytorch" in given.side and not given.pytorch:
+        parser.error("name an interpreter with --pytorch PYTHON, or ask for --side kit alone")
     results = json.loads(given.output.read_text()) if given.output.exists() else []
     for name in given.task:
         for seed in given.seeds:
-            for side in ("kit", "pytorch") if given.pytorch else ("kit",):
+            for side in given.side:
                 key = {"task": name, "seed": seed, "side": side, "limit": given.limit}
                 if any(key.items() <= one.items() for one in results):
                     continue
@@ -104,9 +108,8 @@ def run(name, seed, side, given):
             **{"learning_rate": 5e-5, "batch_size": 32, "max_length": 128, **task.recipe,
                **({"epochs": given.epochs} if given.epochs else {})},
         )  # fmt: skip
-        sides = {"kit": in_the_kit, "pytorch": in_pytorch}
         start = time.perf_counter()
-        scores = sides[side](recipe, task, files, given)
+        scores = SIDES[side](recipe, task, files, given)
         return {"scores": scores, "seconds": time.perf_counter() - start}
 
 
@@ -130,7 +133,7 @@ def in_pytorch(recipe, task, files, given):
         "names": names,
         "num_labels": max(1, len(names)),
         "regression": regression,
-        "threads": 2,
+        "threads": given.threads,
         **{part: numbered(task.kind, rows, names, regression) for part, rows in examples.items()},
     }
     script = Path(__file__).with_name("tasks_in_pytorch.py")
@@ -153,6 +156,9 @@ def in_pytorch(recipe, task, files, given):
         labels = np.array([row["label"] for row in asked["dev"]])
         scores = label_scores(labels, np.array(found).argmax(-1), names)
     return {name: value for name, value in scores.items() if isinstance(value, float)}
+
+
+SIDES = {"kit": in_the_kit, "pytorch": in_pytorch}
 
 
 def label_list(kind, train, regression):

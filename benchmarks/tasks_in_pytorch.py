@@ -67,9 +67,8 @@ def train(model, rows, recipe, tokenizer):
     model.train()
     done = 0
     for _ in range(recipe["epochs"]):
-        order = random.sample(range(len(rows)), len(rows))
-        for begin in range(0, len(order), recipe["batch_size"]):
-            batch = [rows[row] for row in order[begin : begin + recipe["batch_size"]]]
+        for chosen in shuffled_batches(rows, recipe["batch_size"]):
+            batch = [rows[row] for row in chosen]
             loss = model(**padded(batch, tokenizer, labelled=True)).loss
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -79,6 +78,17 @@ def train(model, rows, recipe, tokenizer):
             done += 1
             if done % 50 == 0:
                 print(f"pytorch: step {done}/{steps}, loss {loss.item():.4f}", file=sys.stderr)
+
+
+def shuffled_batches(rows, batch_size, pool=50):
+    """Gives the rows of each batch: of like length within each pool of batches, in random order."""
+    order = random.sample(range(len(rows)), len(rows))
+    batches = []
+    for begin in range(0, len(order), pool * batch_size):
+        chosen = order[begin : begin + pool * batch_size]
+        chosen.sort(key=lambda row: len(rows[row]["input_ids"]))
+        batches += [chosen[i : i + batch_size] for i in range(0, len(chosen), batch_size)]
+    return random.sample(batches, len(batches))
 
 
 @torch.no_grad()

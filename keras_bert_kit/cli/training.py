@@ -62,6 +62,13 @@ def _finetune_task(
     epochs: Annotated[int | None, typer.Option(min=1)] = None,
     batch_size: Annotated[int | None, typer.Option(min=1)] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak of the learning rate.")] = None,
+    head_learning_rate: Annotated[
+        float | None, typer.Option(help="The same for the layers on top of BERT.")
+    ] = None,
+    warmup_ratio: Annotated[
+        float, typer.Option(help="Share of the steps in which the rate rises.")
+    ] = 0.1,
+    weight_decay: Annotated[float, typer.Option(help="Decoupled weight decay.")] = 0.01,
     max_length: Annotated[int | None, typer.Option(help="Longest sequence in tokens.")] = None,
     metric: Annotated[str | None, typer.Option(help="Score that chooses the best epoch.")] = None,
     precision: Annotated[
@@ -88,6 +95,9 @@ def _finetune_task(
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
+        head_learning_rate=head_learning_rate,
+        warmup_ratio=warmup_ratio,
+        weight_decay=weight_decay,
         max_length=max_length,
         metric=metric,
         precision=precision,

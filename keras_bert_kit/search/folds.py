@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 
 from keras_bert_kit.data.rows import row_count, row_lists
 from keras_bert_kit.tasks.task import Task
@@ -18,6 +18,7 @@ def fold_rows(
     """Splits the rows of examples into folds, each of which validates once.
 
     Where the task has classes and each row is of one, each fold has about the same share of each.
+    Rows about one thing, such as questions on one context, are in one fold.
 
     Args:
         task: The task.
@@ -29,13 +30,23 @@ def fold_rows(
         The rows to train on and those to score, int arrays, for each fold.
 
     Raises:
-        ValueError: There are fewer than 2 folds, or more than rows, or than the rows of a class.
+        ValueError: There are fewer than 2 folds, or more than rows, than things that these are
+            about, or than the rows of a class.
     """
     rows = row_count(examples)
     if not 2 <= folds <= rows:
         raise ValueError(
             f"folds must lie between 2 and the number of rows, {rows}. Received: folds={folds}"
         )
+    groups = task.groups(examples)
+    if groups is not None:
+        if len(set(groups)) < folds:
+            raise ValueError(
+                f"{examples.path}: folds must be at most the contexts or sentences that the rows "
+                f"are about, {len(set(groups))}. Received: folds={folds}"
+            )
+        splitter = GroupKFold(folds, shuffle=True, random_state=seed)
+        return list(splitter.split(np.zeros(rows), groups=groups))
     labels = _classes(task, examples)
     if labels is None:
         return list(KFold(folds, shuffle=True, random_state=seed).split(np.zeros(rows)))

@@ -52,6 +52,10 @@ class QuestionAnswering(Task):
     def check(self, train: Questions, validation: Questions):
         """Checks nothing: any questions fit each other."""
 
+    def groups(self, examples: Questions) -> list[str]:
+        """Gives the context of each question."""
+        return examples.contexts
+
     def data(self, model, examples: Questions, max_length: int) -> TaskData:
         """Encodes each question with each window of its context."""
         features = encode_questions(

@@ -53,6 +53,10 @@ class SemanticRoleLabeling(TokenClassification):
     def check(self, train: Propositions, validation: Propositions):
         """Checks nothing: a role that training does not know is always wrong."""
 
+    def groups(self, examples: Propositions) -> list[str]:
+        """Gives the sentence of each row."""
+        return [" ".join(words) for words in examples.words]
+
     def data(self, model, examples: Propositions, max_length: int) -> TaskData:
         """Encodes each sentence with each of its predicates, and once without."""
         names = model.config.label_names

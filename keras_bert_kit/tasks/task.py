@@ -102,6 +102,19 @@ class Task(abc.ABC):
             ValueError: They do not.
         """
 
+    def groups(self, examples: Any) -> list[str] | None:
+        """Gives what each row is about, where several are about one thing.
+
+        Cross-validation leaves rows about one thing together.
+
+        Args:
+            examples: The examples.
+
+        Returns:
+            A text for each row; or `None`, where each row stands for itself.
+        """
+        return None
+
     @abc.abstractmethod
     def data(self, model: PretrainedModel, examples: Any, max_length: int) -> TaskData:
         """Turns examples into rows for a model.

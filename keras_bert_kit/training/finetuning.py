@@ -135,6 +135,7 @@ def compile_model(task: Task, recipe: FinetuningRecipe, model: PretrainedModel, 
         total_steps=_steps(recipe, rows) * recipe.epochs,
         warmup_ratio=recipe.warmup_ratio,
         weight_decay=recipe.weight_decay,
+        head_learning_rate=recipe.head_learning_rate,
     )
     on_gpu = bool(tf.config.list_physical_devices("GPU"))
     model.compile(

@@ -17,6 +17,7 @@ NOT_DECAYED = ("bias", "gamma", "beta")
 
 _BLOCK = re.compile(r"(?:^|/)block_(\d+)/")
 _EMBEDDINGS = re.compile(r"(?:^|/)embeddings/")
+_POOLER = re.compile(r"(?:^|/)pooler/")
 
 
 @keras.saving.register_keras_serializable("keras_bert_kit")
@@ -32,7 +33,8 @@ class BertAdamW(keras.optimizers.AdamW):
     With `layer_decay`, the layers of a model of L blocks learn at these shares of the rate:
     heads and pooler 1, block i `layer_decay ** (L - i)`, hence the last block `layer_decay`, and
     the embeddings `layer_decay ** (L + 1)`. So does the code of BEiT; ELECTRA's counts one more
-    for the blocks and the embeddings. Weight decay shrinks with the rate.
+    for the blocks and the embeddings. Heads learn at `head_share` of the rate: what stands on the
+    encoder and its pooler, such as a classifier or a CRF. Weight decay goes with the rate.
 
     Args:
         not_decayed: Variables whose name holds one of these are not decayed. The name is the last
@@ -42,10 +44,12 @@ class BertAdamW(keras.optimizers.AdamW):
         layer_decay: What the rate is multiplied by at each step down from the heads, in (0, 1];
             `None` gives all layers the same rate. The blocks are those of the variables that the
             optimizer is built with.
+        head_share: What the rate is multiplied by for heads, above 0.
         **kwargs: The arguments of `keras.optimizers.AdamW`.
 
     Raises:
-        ValueError: `layer_decay` is out of its range, or, when built with it, there are no blocks.
+        ValueError: `layer_decay` or `head_share` is out of its range; or it is built with one of
+            them, and there are no blocks.
 
     Reference:
         Loshchilov and Hutter 2017 (https://arxiv.org/abs/1711.05101); for layer-wise rates, Sun et
@@ -60,6 +64,7 @@ class BertAdamW(keras.optimizers.AdamW):
         not_decayed: Sequence[str] = NOT_DECAYED,
         bias_correction: bool = True,
         layer_decay: float | None = None,
+        head_share: float = 1.0,
         **kwargs: Any,
     ):
         super().__init__(*args, **kwargs)
@@ -68,9 +73,15 @@ class BertAdamW(keras.optimizers.AdamW):
                 "layer_decay must be above 0 and at most 1, or None for one rate in all layers. "
                 f"Received: layer_decay={layer_decay}"
             )
+        if not head_share > 0:
+            raise ValueError(
+                "head_share, the rate of heads over that of the rest, must be above 0. "
+                f"Received: head_share={head_share}"
+            )
         self.not_decayed = tuple(not_decayed)
         self.bias_correction = bias_correction
         self.layer_decay = layer_decay
+        self.head_share = head_share
         self.exclude_from_weight_decay(var_names=list(self.not_decayed))
 
     def build(self, variables):
@@ -80,8 +91,9 @@ class BertAdamW(keras.optimizers.AdamW):
         # here, since an update under tf.distribute sees variables without names and paths of Keras
         self._decays = tuple(self._use_weight_decay(variable) for variable in variables)
         self._shares = (1.0,) * len(variables)
-        if self.layer_decay is not None:
-            self._shares = _shares([variable.path for variable in variables], self.layer_decay)
+        if self.layer_decay is not None or self.head_share != 1:
+            paths = [variable.path for variable in variables]
+            self._shares = _shares(paths, self.layer_decay or 1.0, self.head_share)
         super().build(variables)
 
     def apply(self, grads, trainable_variables=None):
@@ -134,6 +146,7 @@ class BertAdamW(keras.optimizers.AdamW):
             "not_decayed": list(self.not_decayed),
             "bias_correction": self.bias_correction,
             "layer_decay": self.layer_decay,
+            "head_share": self.head_share,
         }
 
     def _apply_weight_decay(self, variables):
@@ -176,6 +189,7 @@ class BertLamb(BertAdamW):
         not_decayed: Variables whose name holds one of these get neither decay nor trust ratio.
         bias_correction: As of `BertAdamW`.
         layer_decay: As of `BertAdamW`.
+        head_share: As of `BertAdamW`.
         **kwargs: The arguments of `keras.optimizers.AdamW`.
 
     Reference:
@@ -206,6 +220,7 @@ def bert_optimizer(
     warmup_steps: int | None = None,
     optimizer: str = "adamw",
     layer_decay: float | None = None,
+    head_learning_rate: float | None = None,
     gradient_accumulation_steps: int | None = None,
     original: bool = False,
 ) -> BertAdamW:
@@ -227,6 +242,8 @@ def bert_optimizer(
         optimizer: "adamw", or "lamb" for batches of thousands.
         layer_decay: What the rate is multiplied by at each layer down from the heads, see
             `BertAdamW`.
+        head_learning_rate: The peak for heads, which are new where BERT is pretrained; `None`
+            means `learning_rate`.
         gradient_accumulation_steps: Batches whose mean gradient makes one step; `None` or 1 makes
             a step of each. Batches left over at the end make none. On one device only.
         original: Whether to train as google-research/bert did: no bias correction, and a decay of
@@ -266,6 +283,7 @@ def bert_optimizer(
         global_clipnorm=clip_norm,
         bias_correction=not original,
         layer_decay=layer_decay,
+        head_share=1.0 if head_learning_rate is None else head_learning_rate / learning_rate,
         gradient_accumulation_steps=batches if batches > 1 else None,
     )
     if model is not None:
@@ -287,16 +305,20 @@ def _count_batches(dataset: Any, epochs: int | None) -> int:
         ) from error
 
 
-def _shares(paths: Sequence[str], layer_decay: float) -> tuple[float, ...]:
+def _shares(paths: Sequence[str], layer_decay: float, head_share: float) -> tuple[float, ...]:
     """Gives the share of the learning rate at which each variable learns."""
     blocks = [int(block) for path in paths for block in _BLOCK.findall(path)]
     if not blocks:
         raise ValueError(
-            "layer_decay needs an encoder's blocks among the variables, with paths like "
-            "encoder/block_0/attention/query/kernel; leave it None for another model. "
+            "layer_decay and a rate of heads need an encoder's blocks among the variables, with "
+            "paths like encoder/block_0/attention/query/kernel; leave them out for another model. "
             f"Received: {len(paths)} variables, {', '.join(paths[:3])}, ..."
         )
-    return tuple(layer_decay ** _depth(path, 1 + max(blocks)) for path in paths)
+    depths = [_depth(path, 1 + max(blocks)) for path in paths]
+    return tuple(
+        layer_decay**depth * (1.0 if depth or _POOLER.search(path) else head_share)
+        for path, depth in zip(paths, depths, strict=True)
+    )
 
 
 def _depth(path: str, blocks: int) -> int:

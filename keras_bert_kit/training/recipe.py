@@ -32,6 +32,8 @@ class FinetuningRecipe:
             in the next three.
         batch_size: Rows of a batch.
         learning_rate: The peak of the learning rate.
+        head_learning_rate: The peak for the layers on top of BERT; `None` takes the task's, or else
+            `learning_rate`.
         max_length: Longest sequence in tokens, specials included; longer texts are cut.
         warmup_ratio: Share of the steps in which the learning rate rises.
         weight_decay: Decoupled weight decay.
@@ -52,6 +54,7 @@ class FinetuningRecipe:
     epochs: int | None = None
     batch_size: int | None = None
     learning_rate: float | None = None
+    head_learning_rate: float | None = None
     max_length: int | None = None
     warmup_ratio: float = 0.1
     weight_decay: float = 0.01
@@ -68,8 +71,10 @@ class FinetuningRecipe:
         for name in ("epochs", "batch_size", "max_length"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1. Received: {getattr(self, name)}")
-        if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate must be above 0. Received: {self.learning_rate}")
+        for name in ("learning_rate", "head_learning_rate"):
+            rate = getattr(self, name)
+            if rate is not None and not rate > 0:
+                raise ValueError(f"{name} must be above 0. Received: {rate}")
         if not 0 <= self.warmup_ratio <= 1:
             raise ValueError(
                 f"warmup_ratio must lie between 0 and 1. Received: {self.warmup_ratio}"

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from keras_bert_kit.data import Examples
+from keras_bert_kit.data.propositions import Propositions
 from keras_bert_kit.data.rows import row_count, take
+from keras_bert_kit.data.squad import Questions
 from keras_bert_kit.search.folds import fold_rows
 from keras_bert_kit.tasks import get_task
 
@@ -65,6 +67,35 @@ def test_rows_without_a_class_are_split_at_random(kind, labels):
 def test_folds_that_cannot_be_are_refused(folds, message):
     with pytest.raises(ValueError, match=message):
         fold_rows(get_task("text-classification"), examples(LABELS), folds, 0)
+
+
+def questions(contexts):
+    count = len(contexts)
+    ids, texts = [str(row) for row in range(count)], ["Who?"] * count
+    return Questions("t.json", ids, texts, contexts, [[("a", 0)]] * count, [False] * count)
+
+
+def test_questions_on_one_context_are_in_one_fold():
+    task, contexts = get_task("question-answering"), [f"a {row // 3}" for row in range(18)]
+    folds = fold_rows(task, questions(contexts), 3, seed=0)
+    check_partition(folds, 18)
+    for train, held_out in folds:
+        assert not {contexts[row] for row in train} & {contexts[row] for row in held_out}
+        assert len(held_out) == 6
+    other = fold_rows(task, questions(contexts), 3, seed=1)
+    assert [list(fold[1]) for fold in folds] != [list(fold[1]) for fold in other]
+
+
+def test_there_are_no_more_folds_than_contexts():
+    with pytest.raises(ValueError, match=r"t.json: folds must be at most the contexts.*, 2\."):
+        fold_rows(get_task("question-answering"), questions(["a", "b", "a"]), 3, seed=0)
+
+
+def test_rows_of_one_sentence_are_in_one_fold():
+    words = [["a", "b"]] * 2 + [["c"]] * 2
+    rows = Propositions("t", words, [["O"] * len(one) for one in words], [None, 0, None, 0], 2)
+    folds = fold_rows(get_task("semantic-role-labeling"), rows, 2, seed=0)
+    assert sorted(tuple(held_out) for _, held_out in folds) == [(0, 1), (2, 3)]
 
 
 def test_rows_are_taken_of_each_list_that_has_one_a_row():

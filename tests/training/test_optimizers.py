@@ -344,6 +344,31 @@ def test_frozen_layers_do_not_change_the_rates_of_others(two_blocks):
         np.testing.assert_allclose(variable, value - RATE * share, rtol=0, atol=1e-5)
 
 
+def test_heads_may_learn_at_a_rate_of_their_own(two_blocks):
+    variables = two_blocks.trainable_variables
+    before = [np.asarray(variable).copy() for variable in variables]
+    optimizer = BertAdamW(RATE, weight_decay=0.0, head_share=20)
+    apply(optimizer, [np.ones(value.shape) for value in before], variables)
+    heads = []
+    for variable, value in zip(variables, before, strict=True):
+        share = 20 if "classifier" in variable.path else 1
+        heads.append(share > 1)
+        np.testing.assert_allclose(variable, value - RATE * share, rtol=0, atol=1e-5 * share)
+    assert sum(heads) == 2
+
+
+def test_the_rate_of_heads_becomes_a_share():
+    optimizer = bert_optimizer(total_steps=1, learning_rate=2e-5, head_learning_rate=1e-3)
+    assert optimizer.head_share == pytest.approx(50)
+    assert bert_optimizer(total_steps=1).head_share == 1
+
+
+@pytest.mark.parametrize("rate", [0, -1e-3, float("nan")])
+def test_the_rate_of_heads_must_be_positive(rate):
+    with pytest.raises(ValueError, match=r"head_share.* must be above 0"):
+        bert_optimizer(total_steps=1, head_learning_rate=rate)
+
+
 @pytest.mark.parametrize("layer_decay", [0, -0.5, 1.1, float("nan")])
 def test_the_layer_decay_must_lie_in_its_range(layer_decay):
     with pytest.raises(ValueError, match=f"above 0 and at most 1.*layer_decay={layer_decay}"):
@@ -352,7 +377,7 @@ def test_the_layer_decay_must_lie_in_its_range(layer_decay):
 
 def test_the_layer_decay_needs_blocks():
     variable = keras.Variable(np.ones(3), name="kernel")
-    with pytest.raises(ValueError, match=r"needs an encoder's blocks.*Received: 1 variables"):
+    with pytest.raises(ValueError, match=r"need an encoder's blocks.*Received: 1 variables"):
         BertAdamW(layer_decay=0.9).build([variable])
 
 
@@ -388,6 +413,7 @@ OPTIONS = {
     "not_decayed": ["kernel"],
     "bias_correction": False,
     "layer_decay": 0.7,
+    "head_share": 3.0,
     "beta_1": 0.8,
     "beta_2": 0.99,
     "epsilon": 1e-5,
@@ -425,7 +451,7 @@ def test_a_saved_model_goes_on_to_the_same_weights(kind, tmp_path):
 
 def test_an_optimizer_saved_without_the_newer_options_is_the_plain_one():
     config = BertAdamW(RATE, weight_decay=DECAY).get_config()
-    newer = {"bias_correction": True, "layer_decay": None}
+    newer = {"bias_correction": True, "layer_decay": None, "head_share": 1.0}
     assert {name: config.pop(name) for name in newer} == newer
     assert BertAdamW.from_config(config).get_config().items() >= newer.items()
 
