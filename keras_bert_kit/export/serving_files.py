@@ -17,6 +17,7 @@ from keras_bert_kit._version import __version__
 from keras_bert_kit.export.from_template import from_template
 from keras_bert_kit.export.warm_up import BATCH_SIZES
 from keras_bert_kit.messages import Example, Request, predict_record, write_records
+from keras_bert_kit.tasks import get_task
 from keras_bert_kit.tasks.served import Served
 
 _ALWAYS_WRITTEN = ("models.config", "README.md")
@@ -159,6 +160,7 @@ def _values(path: Path, served: Served, measured, weights: str) -> dict[str, Any
     newest = sorted(numbers)[-2:]
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     compiled = bool(served.compiled_lengths)
+    classes = "{labels}" in get_task(served.task).purpose
     flag = "--xla_cpu_compilation_enabled=true"
     return {
         "name": name,
@@ -176,7 +178,7 @@ def _values(path: Path, served: Served, measured, weights: str) -> dict[str, Any
         else "",
         "memory": f"{max(1, round(3 * size / 2**30 + 0.5))}Gi",
         "kit_version": __version__,
-        "labels": ", ".join(config.label_names),
+        "labels": ", ".join(config.label_names) if classes else "none",
         "task": served.task,
         "max_length": served.tokenizer.max_length,
         "parameters": f"{served.model.count_params():,}",

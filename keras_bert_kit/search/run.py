@@ -49,9 +49,10 @@ def search(
     Args:
         recipe: What all trials have in common; its `metric` is to be high, and its `seed` decides
             the folds and the choice of trials.
-        space: By name of a recipe's field (`epochs`, `batch_size`, `learning_rate`, `max_length`,
-            `warmup_ratio`, `weight_decay`, `seed`) or of a task's option: a list of choices, or a
-            range such as `{"min": 1e-5, "max": 1e-4, "log": True}`; see also `PRESETS`.
+        space: By name of a recipe's field (`epochs`, `batch_size`, `learning_rate`,
+            `head_learning_rate`, `max_length`, `warmup_ratio`, `weight_decay`, `seed`) or of a
+            task's option: a list of choices, or a range such as
+            `{"min": 1e-5, "max": 1e-4, "log": True}`; see also `PRESETS`.
         output: The folder to make: `README.md`, `search.json`, `trials.csv`, `search.png` and, with
             `refit`, `best/`.
         strategy: "grid" tries all choices, "random" some at random, and "bayesian" those that look

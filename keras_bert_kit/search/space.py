@@ -26,6 +26,7 @@ _FIELDS = {
     "epochs": int,
     "batch_size": int,
     "learning_rate": float,
+    "head_learning_rate": float,
     "max_length": int,
     "warmup_ratio": float,
     "weight_decay": float,
