@@ -141,7 +141,7 @@ CASES = {
         _tagged(),
         (TEXTS,),
         options={"crf": True, "lstm": 5},
-        settings={"epochs": 12},
+        settings={"epochs": 12, "head_learning_rate": 5e-3},
         learnt=("f1", 0.9),
     ),
     "semantic-role-labeling": Case(

@@ -41,6 +41,11 @@ class TokenClassification(Task):
     metric: ClassVar = "f1"
     model_class: ClassVar = BertForTokenClassification
 
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """A rate for new layers that learn too slowly at BERT's."""
+        return {"head_learning_rate": 1e-3} if self.crf or self.lstm else {}
+
     @classmethod
     def of(cls, model):
         """Gives the task with the options that a model was trained with."""

@@ -42,6 +42,16 @@ def test_the_recipe_takes_what_is_usual_for_the_task():
     assert dataclasses.replace(recipe, epochs=1).epochs == 1
 
 
+@pytest.mark.parametrize(
+    ("options", "rate"), [({}, None), ({"crf": True}, 1e-3), ({"lstm": 8}, 1e-3)]
+)
+def test_new_layers_of_a_tagger_learn_faster_than_bert(options, rate):
+    recipe = FinetuningRecipe(model="m", train="t", task="token-classification", options=options)
+    assert recipe.head_learning_rate == rate
+    own = dataclasses.replace(recipe, head_learning_rate=2e-4)
+    assert own.head_learning_rate == 2e-4
+
+
 def test_the_task_of_a_model(tiny_folder):
     tagger = BertForTokenClassification.from_pretrained(tiny_folder)
     assert task_of(tagger).name == "token-classification"

@@ -20,6 +20,7 @@ def run(recipe, output, **changes):
         ({"batch_size": 0}, "batch_size must be at least 1. Received: 0"),
         ({"learning_rate": 0.0}, "learning_rate must be above 0"),
         ({"learning_rate": float("nan")}, "learning_rate must be above 0"),
+        ({"head_learning_rate": 0.0}, "head_learning_rate must be above 0"),
         ({"precision": "float8"}, "precision must be one of float32.* Received: 'float8'"),
         ({"max_length": 51}, "max_length must be at most 50.* Received: max_length=51"),
         ({"max_length": 2}, "max_length must be at least 3"),
