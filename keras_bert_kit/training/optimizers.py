@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,14 +9,11 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from keras_bert_kit.training.layer_rates import learning_shares
 from keras_bert_kit.training.schedules import LinearWarmupDecay
 
 #: Names of the variables that BERT's recipe does not decay: biases and layer normalisations.
 NOT_DECAYED = ("bias", "gamma", "beta")
-
-_BLOCK = re.compile(r"(?:^|/)block_(\d+)/")
-_EMBEDDINGS = re.compile(r"(?:^|/)embeddings/")
-_POOLER = re.compile(r"(?:^|/)pooler/")
 
 
 @keras.saving.register_keras_serializable("keras_bert_kit")
@@ -93,7 +89,7 @@ class BertAdamW(keras.optimizers.AdamW):
         self._shares = (1.0,) * len(variables)
         if self.layer_decay is not None or self.head_share != 1:
             paths = [variable.path for variable in variables]
-            self._shares = _shares(paths, self.layer_decay or 1.0, self.head_share)
+            self._shares = learning_shares(paths, self.layer_decay or 1.0, self.head_share)
         super().build(variables)
 
     def apply(self, grads, trainable_variables=None):
@@ -303,26 +299,3 @@ def _count_batches(dataset: Any, epochs: int | None) -> int:
         raise ValueError(
             f"The dataset must know its number of batches; else give total_steps. Received: {error}"
         ) from error
-
-
-def _shares(paths: Sequence[str], layer_decay: float, head_share: float) -> tuple[float, ...]:
-    """Gives the share of the learning rate at which each variable learns."""
-    blocks = [int(block) for path in paths for block in _BLOCK.findall(path)]
-    if not blocks:
-        raise ValueError(
-            "layer_decay and a rate of heads need an encoder's blocks among the variables, with "
-            "paths like encoder/block_0/attention/query/kernel; leave them out for another model. "
-            f"Received: {len(paths)} variables, {', '.join(paths[:3])}, ..."
-        )
-    depths = [_depth(path, 1 + max(blocks)) for path in paths]
-    return tuple(
-        layer_decay**depth * (1.0 if depth or _POOLER.search(path) else head_share)
-        for path, depth in zip(paths, depths, strict=True)
-    )
-
-
-def _depth(path: str, blocks: int) -> int:
-    """Counts the steps from the heads down to a variable."""
-    if block := _BLOCK.search(path):
-        return blocks - int(block[1])
-    return blocks + 1 if _EMBEDDINGS.search(path) else 0
