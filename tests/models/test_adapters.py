@@ -100,5 +100,5 @@ def test_an_int8_model_is_served(tmp_path):
     model.quantize("int8")
     expected = keras.ops.softmax(model(model.tokenizer(["a b. c!"]))["logits"])[0]
     path = kbk.export.saved_model(model, tmp_path / "1")
-    answer = kbk.serving.TextClassifier.load(path).predict(["a b. c!"])[0]
+    answer = kbk.serving.Pipeline.load(path)(["a b. c!"])[0]
     np.testing.assert_allclose(list(answer["probabilities"].values()), expected, atol=1e-5)
