@@ -10,36 +10,26 @@ import tensorflow as tf
 
 from keras_bert_kit.data.conll import TaggedSentences
 from keras_bert_kit.data.features import encode_labels
+from keras_bert_kit.data.sequences import EncodedSequences, joined_rows, padded_rows
 from keras_bert_kit.tokenization.tokenizer import BertTokenizer
 
 _CHUNK = 2048  # sentences tokenized in one call
 
 
-@dataclasses.dataclass(frozen=True)
-class EncodedWords:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EncodedWords(EncodedSequences):
     """Sentences as ids, with a label at the first token of each of BERT's words.
 
     Attributes:
-        ids: int32 array (sentences, S).
-        types: int32 array (sentences, S), token type ids.
         labels: int32 array (sentences, S), -1 where there is none.
-        lengths: int32 array (sentences,), tokens of each sentence.
-        max_length: Longest sequence in tokens, specials included.
         first_places: For each sentence, int32 array (words,): the place of each word's first
             token, -1 where it was cut off or has none.
         truncated: How many sentences were cut.
     """
 
-    ids: np.ndarray
-    types: np.ndarray
     labels: np.ndarray
-    lengths: np.ndarray
-    max_length: int
     first_places: list[np.ndarray]
     truncated: int
-
-    def __len__(self) -> int:
-        return len(self.lengths)
 
     def pack(self, rows: tf.Tensor, length: tf.Tensor):
         """Gives a batch; see `Features`.
@@ -52,23 +42,10 @@ class EncodedWords:
             Inputs, a dict of int32 (B, S); labels, int32 (B, S), 0 where there is none; and
             weights, float32 (B, S), above 0 where there is one, of mean 1 over the batch.
         """
-
-        def part(array, filler):
-            found = tf.gather(tf.constant(array), rows)[:, :length]
-            missing = length - tf.shape(found)[1]
-            return tf.pad(found, [[0, 0], [0, missing]], constant_values=filler)
-
-        labels = part(self.labels, -1)
+        labels = padded_rows(self.labels, rows, length, -1)
         weights = tf.cast(labels >= 0, tf.float32)
-        places = tf.expand_dims(tf.range(length), 0)
-        mask = places < tf.expand_dims(tf.gather(tf.constant(self.lengths), rows), 1)
-        inputs = {
-            "input_ids": part(self.ids, 0),
-            "token_type_ids": part(self.types, 0),
-            "attention_mask": tf.cast(mask, tf.int32),
-        }
         weights /= tf.maximum(tf.reduce_mean(weights), 1e-9)
-        return inputs, tf.maximum(labels, 0), weights
+        return self.inputs(rows, length), tf.maximum(labels, 0), weights
 
     def word_tags(
         self, tags_of_rows: Sequence[np.ndarray], label_names: Sequence[str]
@@ -139,6 +116,7 @@ def encode_words(
         labels=labels.astype("int32"),
         lengths=lengths,
         max_length=max_length,
+        pad_token_id=tokenizer.pad_token_id,
         first_places=places,
         truncated=int(sum(reached[row] < len(sentences.words[row]) for row in range(count))),
     )
@@ -155,23 +133,9 @@ def _tokenized(words, tokenizer: BertTokenizer, max_length: int):
         )
         for start in range(0, len(words), _CHUNK)
     ]
-    width = max(part["input_ids"].shape[1] for part in parts)
-
-    def joined(name, filler):
-        return np.concatenate(
-            [
-                np.pad(
-                    part[name],
-                    [(0, 0), (0, width - part[name].shape[1])],
-                    constant_values=filler,
-                )
-                for part in parts
-            ]
-        )
-
     lengths = np.concatenate([part["attention_mask"].sum(axis=1) for part in parts])
     return (
-        joined("input_ids", tokenizer.pad_token_id),
-        joined("word_ids", -1),
+        joined_rows([part["input_ids"] for part in parts], tokenizer.pad_token_id),
+        joined_rows([part["word_ids"] for part in parts], -1),
         lengths.astype("int32"),
     )

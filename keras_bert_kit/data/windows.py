@@ -7,37 +7,27 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+from keras_bert_kit.data.sequences import EncodedSequences, joined_rows
 from keras_bert_kit.data.squad import Questions
 from keras_bert_kit.tokenization.tokenizer import BertTokenizer
 
 _CHUNK = 512  # questions tokenized in one call
 
 
-@dataclasses.dataclass(frozen=True)
-class EncodedQuestions:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EncodedQuestions(EncodedSequences):
     """Windows as ids, each with the question before it and where the answer starts and ends.
 
     Attributes:
-        ids: int32 array (windows, S).
-        types: int32 array (windows, S), token type ids.
         starts: int32 array (windows,), place of the answer's first token; 0, the place of [CLS],
             where the window does not hold the whole answer.
         ends: int32 array (windows,), place of its last token.
-        lengths: int32 array (windows,), tokens of each window.
         question_of_window: int32 array (windows,), number of the question.
-        max_length: Longest sequence in tokens, specials included.
     """
 
-    ids: np.ndarray
-    types: np.ndarray
     starts: np.ndarray
     ends: np.ndarray
-    lengths: np.ndarray
     question_of_window: np.ndarray
-    max_length: int
-
-    def __len__(self) -> int:
-        return len(self.lengths)
 
     def pack(self, rows: tf.Tensor, length: tf.Tensor):
         """Gives a batch; see `Features`.
@@ -50,20 +40,9 @@ class EncodedQuestions:
             Inputs, a dict of int32 (B, S); and targets, a dict of `start_logits` and `end_logits`,
             int32 (B,), places.
         """
-
-        def part(array):
-            found = tf.gather(tf.constant(array), rows)[:, :length]
-            return tf.pad(found, [[0, 0], [0, length - tf.shape(found)[1]]])
-
-        places = tf.expand_dims(tf.range(length), 0)
-        mask = places < tf.expand_dims(tf.gather(tf.constant(self.lengths), rows), 1)
-        inputs = {
-            "input_ids": part(self.ids),
-            "token_type_ids": part(self.types),
-            "attention_mask": tf.cast(mask, tf.int32),
-        }
         names = {"start_logits": self.starts, "end_logits": self.ends}
-        return inputs, {name: tf.gather(tf.constant(v), rows) for name, v in names.items()}
+        targets = {name: tf.gather(tf.constant(array), rows) for name, array in names.items()}
+        return self.inputs(rows, length), targets
 
 
 def encode_questions(
@@ -92,24 +71,19 @@ def encode_questions(
                  max_length, stride, max_query_length)
         for start in range(0, len(questions), _CHUNK)
     ]  # fmt: skip
-    width = max(part["input_ids"].shape[1] for part in parts)
 
     def joined(name):
-        arrays = [part[name] for part in parts]
-        if arrays[0].ndim == 2:
-            arrays = [np.pad(one, [(0, 0), (0, width - one.shape[1])]) for one in arrays]
-        return np.concatenate(arrays).astype("int32")
+        return np.concatenate([part[name] for part in parts]).astype("int32")
 
     return EncodedQuestions(
-        ids=joined("input_ids"),
-        types=joined("token_type_ids"),
+        ids=joined_rows([part["input_ids"] for part in parts], tokenizer.pad_token_id),
+        types=joined_rows([part["token_type_ids"] for part in parts], 0),
         starts=joined("starts"),
         ends=joined("ends"),
-        lengths=np.concatenate([part["attention_mask"].sum(axis=1) for part in parts]).astype(
-            "int32"
-        ),
+        lengths=joined("lengths"),
         question_of_window=joined("question"),
         max_length=max_length,
+        pad_token_id=tokenizer.pad_token_id,
     )
 
 
@@ -137,6 +111,7 @@ def _encoded(questions, rows, tokenizer, max_length, stride, max_query_length):
     return {
         **tokens,
         "question": question,
+        "lengths": tokens["attention_mask"].sum(axis=1),
         "starts": np.where(found, first.argmax(axis=1), 0),
         "ends": np.where(found, last.argmax(axis=1), 0),
     }
