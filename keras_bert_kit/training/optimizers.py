@@ -21,10 +21,10 @@ class BertAdamW(keras.optimizers.AdamW):
     """AdamW that leaves biases and layer normalisations undecayed, with layer-wise rates.
 
     A step takes `rate * (mean / (sqrt(square) + epsilon) + weight_decay * variable)` from each
-    variable, where `mean` and `square` are Adam's bias-corrected moments. As in Keras, epsilon is
-    added before the bias correction, where PyTorch adds it after. Keras keeps
-    `exclude_from_weight_decay` out of the config, so that a loaded AdamW decays everything; this
-    one does not.
+    variable, where `mean` and `square` are Adam's bias-corrected moments: algorithm 2 of Loshchilov
+    and Hutter, and PyTorch's AdamW. Keras' adds epsilon before the correction, which makes the
+    first thousand steps shorter for small gradients, such as clipped ones of a large model; it also
+    keeps `exclude_from_weight_decay` out of the config, so that a loaded one decays everything.
 
     With `layer_decay`, the layers of a model of L blocks learn at these shares of the rate:
     heads and pooler 1, block i `layer_decay ** (L - i)`, hence the last block `layer_decay`, and
@@ -159,16 +159,20 @@ class BertAdamW(keras.optimizers.AdamW):
             largest = self._velocity_hats[index]
             self.assign(largest, ops.maximum(largest, square))
             square = largest
-        direction = self._correction(variable.dtype) * mean / (ops.sqrt(square) + self.epsilon)
+        mean_share, square_share = self._shares_of_moments(variable.dtype)
+        # of the corrected square, with epsilon in its scale: as cheap as without a correction
+        root = ops.sqrt(square) + self.epsilon * ops.sqrt(square_share)
+        direction = ops.sqrt(square_share) / mean_share * mean / root
         if self._decays[index]:
             direction += self.weight_decay * variable
         return direction
 
-    def _correction(self, dtype):
+    def _shares_of_moments(self, dtype):
+        """Gives what part of the weights of their means the two moments have so far."""
         if not self.bias_correction:
-            return 1.0
+            return 1.0, 1.0
         step = ops.cast(self.iterations + 1, dtype)
-        return ops.sqrt(1 - ops.power(self.beta_2, step)) / (1 - ops.power(self.beta_1, step))
+        return 1 - ops.power(self.beta_1, step), 1 - ops.power(self.beta_2, step)
 
 
 @keras.saving.register_keras_serializable("keras_bert_kit")
@@ -176,10 +180,9 @@ class BertLamb(BertAdamW):
     """LAMB: the steps of `BertAdamW`, each as long as its variable times the learning rate.
 
     The direction is multiplied by the trust ratio `norm(variable) / norm(direction)`, or by 1
-    where one of the norms is 0. It holds the decay and is made with `BertAdamW`'s epsilon, which
-    differs from the paper's by the bias correction. Variables that are not decayed get no ratio,
-    as by default in google-research/albert and Model Garden; Keras' `Lamb` gives them one, and
-    leaves the decay out of the direction.
+    where one of the norms is 0. The direction holds the decay. Variables that are not decayed get
+    no ratio, as by default in google-research/albert and Model Garden; Keras' `Lamb` gives them one
+    and leaves the decay out of the direction.
 
     Args:
         not_decayed: Variables whose name holds one of these get neither decay nor trust ratio.

@@ -201,6 +201,7 @@ def test_five_steps_are_those_of_the_formula(original):
         clip_norm=None,
         original=original,
     )
+    optimizer.epsilon = 0.01  # large enough to see where it is added
     rates = np.array([0, 1 / 2, 4 / 6, 3 / 6, 2 / 6] if original else [0, 1 / 2, 1, 3 / 4, 1 / 2])
     variables, gradients = variables_and_gradients(5)
     expected = [np.asarray(variable, "float64") for variable in variables]
@@ -211,20 +212,22 @@ def test_five_steps_are_those_of_the_formula(original):
             mean, square = moments[index]
             mean, square = 0.9 * mean + 0.1 * gradient, 0.999 * square + 0.001 * gradient**2
             moments[index] = mean, square
-            # Kingma and Ba 2014, end of section 2: epsilon is added before the bias is corrected
-            correct = np.sqrt(1 - 0.999 ** (step + 1)) / (1 - 0.9 ** (step + 1))
-            change = (1 if original else correct) * mean / (np.sqrt(square) + 1e-6)
+            if not original:  # Kingma and Ba 2014, algorithm 1: epsilon comes last
+                mean, square = mean / (1 - 0.9 ** (step + 1)), square / (1 - 0.999 ** (step + 1))
+            change = mean / (np.sqrt(square) + 0.01)
             change += (0.3 if variable.name == "kernel" else 0) * expected[index]
             expected[index] = expected[index] - 0.02 * rates[step] * change
             np.testing.assert_allclose(variable, expected[index], rtol=0, atol=2e-6)
 
 
 @pytest.mark.parametrize("amsgrad", [False, True])
-def test_without_options_it_is_the_adamw_of_keras(amsgrad):
+def test_but_for_the_place_of_epsilon_it_is_the_adamw_of_keras(amsgrad):
     trained = []
     for kind in (BertAdamW, keras.optimizers.AdamW):
         schedule = LinearWarmupDecay(0.05, total_steps=6, warmup_steps=2)
-        optimizer = kind(schedule, weight_decay=DECAY, amsgrad=amsgrad, global_clipnorm=1.0)
+        optimizer = kind(
+            schedule, weight_decay=DECAY, amsgrad=amsgrad, global_clipnorm=1.0, epsilon=1e-12
+        )
         if kind is keras.optimizers.AdamW:
             optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         variables, gradients = variables_and_gradients(5)
@@ -247,7 +250,7 @@ def test_rows_of_one_token_are_added_up_before_they_are_squared(clip_norm):
     np.testing.assert_array_equal(*tables)
     total = rows[[0, 1, 2, 4]].sum(0)
     if clip_norm is None:
-        expected = RATE * total / (np.abs(total) + 0.5 / np.sqrt(0.001))
+        expected = RATE * total / (np.abs(total) + 0.5)
         np.testing.assert_allclose(1 - 0.004 * RATE - tables[0][1], expected, rtol=1e-3)
 
 
