@@ -159,20 +159,19 @@ class BertAdamW(keras.optimizers.AdamW):
             largest = self._velocity_hats[index]
             self.assign(largest, ops.maximum(largest, square))
             square = largest
-        mean_share, square_share = self._shares_of_moments(variable.dtype)
-        # of the corrected square, with epsilon in its scale: as cheap as without a correction
-        root = ops.sqrt(square) + self.epsilon * ops.sqrt(square_share)
-        direction = ops.sqrt(square_share) / mean_share * mean / root
+        factor, epsilon = self._correction(variable.dtype)
+        direction = factor * mean / (ops.sqrt(square) + epsilon)
         if self._decays[index]:
             direction += self.weight_decay * variable
         return direction
 
-    def _shares_of_moments(self, dtype):
-        """Gives what part of the weights of their means the two moments have so far."""
+    def _correction(self, dtype):
+        """Gives the factor that corrects both moments, and epsilon in the uncorrected scale."""
         if not self.bias_correction:
-            return 1.0, 1.0
+            return 1.0, self.epsilon
         step = ops.cast(self.iterations + 1, dtype)
-        return 1 - ops.power(self.beta_1, step), 1 - ops.power(self.beta_2, step)
+        root = ops.sqrt(1 - ops.power(self.beta_2, step))
+        return root / (1 - ops.power(self.beta_1, step)), self.epsilon * root
 
 
 @keras.saving.register_keras_serializable("keras_bert_kit")

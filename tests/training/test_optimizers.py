@@ -234,7 +234,7 @@ def test_but_for_the_place_of_epsilon_it_is_the_adamw_of_keras(amsgrad):
         for step in range(5):
             apply(optimizer, gradients[step], variables)
         trained.append(variables)
-    check_same(*trained, atol=1e-6)
+    check_same(*trained, atol=3e-6)  # three roundings of the largest
 
 
 @pytest.mark.parametrize("clip_norm", [None, 1.0])
