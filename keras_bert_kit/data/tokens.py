@@ -21,6 +21,11 @@ class EncodedWords(EncodedSequences):
     """Sentences as ids, with a label at the first token of each of BERT's words.
 
     Attributes:
+        ids: int32 array (sentences, S).
+        types: int32 array (sentences, S), token type ids.
+        lengths: int32 array (sentences,), tokens of each sentence.
+        max_length: Longest sequence in tokens, specials included.
+        pad_token_id: The id behind the end of a sentence.
         labels: int32 array (sentences, S), -1 where there is none.
         first_places: For each sentence, int32 array (words,): the place of each word's first
             token, -1 where it was cut off or has none.

@@ -19,6 +19,11 @@ class EncodedQuestions(EncodedSequences):
     """Windows as ids, each with the question before it and where the answer starts and ends.
 
     Attributes:
+        ids: int32 array (windows, S).
+        types: int32 array (windows, S), token type ids.
+        lengths: int32 array (windows,), tokens of each window.
+        max_length: Longest sequence in tokens, specials included.
+        pad_token_id: The id behind the end of a window.
         starts: int32 array (windows,), place of the answer's first token; 0, the place of [CLS],
             where the window does not hold the whole answer.
         ends: int32 array (windows,), place of its last token.
