@@ -91,17 +91,23 @@ class MultiHeadSelfAttention(keras.layers.Layer):
         training=None,
     ):
         """Attends; see the class."""
-        query = self._split_heads(self.query(hidden_states) * self.head_size**-0.5)
-        key = self._split_heads(self.key(hidden_states))
-        value = self._split_heads(self.value(hidden_states))
+        batch, length = ops.shape(hidden_states)[:2]
+        # As a matrix, so that a projection and its bias become one operation.
+        tokens = ops.reshape(hidden_states, (-1, self.hidden_size))  # (B * S, H)
+        query, key, value = (
+            self._split_heads(projection(tokens), batch, length)
+            for projection in (self.query, self.key, self.value)
+        )
+        # The scale stands at the product, which takes it in; at the projection it is one more pass.
+        query = query * self.head_size**-0.5
         scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))  # (B, N, S, S)
         if attention_mask is not None:
             scores = scores + attention_bias(attention_mask, scores.dtype)
         probabilities = ops.softmax(scores, axis=-1)
         context = ops.matmul(self.dropout(probabilities, training=training), value)
         context = ops.transpose(context, (0, 2, 1, 3))  # (B, S, N, D)
-        context = ops.reshape(context, ops.shape(hidden_states))  # (B, S, H)
-        output = self.output_dense(context)
+        output = self.output_dense(ops.reshape(context, (-1, self.hidden_size)))  # (B * S, H)
+        output = ops.reshape(output, (batch, length, self.hidden_size))
         return (output, probabilities) if return_attention_scores else output
 
     def get_config(self):
@@ -122,8 +128,7 @@ class MultiHeadSelfAttention(keras.layers.Layer):
             name=name,
         )
 
-    def _split_heads(self, x):
-        batch, length = ops.shape(x)[:2]
+    def _split_heads(self, x, batch, length):
         x = ops.reshape(x, (batch, length, self.num_attention_heads, self.head_size))
         return ops.transpose(x, (0, 2, 1, 3))  # (B, N, S, D)
 

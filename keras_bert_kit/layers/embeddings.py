@@ -12,6 +12,7 @@ from keras_bert_kit.layers.checks import (
     check_rate,
     check_vectors,
 )
+from keras_bert_kit.layers.normalization import LayerNormalization
 
 POSITION_EMBEDDING_TYPES = ("absolute", "sinusoidal")
 
@@ -94,7 +95,7 @@ class BertEmbeddings(keras.layers.Layer):
             self.position_embeddings = None
             self.sinusoids = sinusoids(max_position_embeddings, hidden_size)
         self.token_type_embeddings = self._table(type_vocab_size, "token_type_embeddings")
-        self.layer_norm = keras.layers.LayerNormalization(
+        self.layer_norm = LayerNormalization(
             epsilon=layer_norm_eps, dtype=self.dtype_policy, name="layer_norm"
         )
         self.dropout = keras.layers.Dropout(

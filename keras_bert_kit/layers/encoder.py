@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import keras
+from keras import ops
 
 from keras_bert_kit.layers.activations import activation
 from keras_bert_kit.layers.attention import MultiHeadSelfAttention
 from keras_bert_kit.layers.checks import check_rate
+from keras_bert_kit.layers.normalization import LayerNormalization
 from keras_bert_kit.layers.recomputation import recompute
 
 
@@ -116,11 +118,15 @@ class TransformerEncoderBlock(keras.layers.Layer):
         hidden_states = hidden_states + self.dropout(attended, training=training)
         if not self.norm_first:
             hidden_states = self.attention_layer_norm(hidden_states)
+        shape = ops.shape(hidden_states)
+        # As a matrix, so that a product, its bias, activation and sum become one operation.
+        hidden_states = ops.reshape(hidden_states, (-1, self.hidden_size))  # (B * S, H)
         fed = self.output_layer_norm(hidden_states) if self.norm_first else hidden_states
         fed = self.output_dense(self.intermediate_dense(fed))
         hidden_states = hidden_states + self.dropout(fed, training=training)
         if not self.norm_first:
             hidden_states = self.output_layer_norm(hidden_states)
+        hidden_states = ops.reshape(hidden_states, shape)
         return (hidden_states, probabilities) if return_attention_scores else hidden_states
 
     def call_and_recompute(self, hidden_states, attention_mask=None):
@@ -162,9 +168,7 @@ class TransformerEncoderBlock(keras.layers.Layer):
         )
 
     def _norm(self, name):
-        return keras.layers.LayerNormalization(
-            epsilon=self.layer_norm_eps, dtype=self.dtype_policy, name=name
-        )
+        return LayerNormalization(epsilon=self.layer_norm_eps, dtype=self.dtype_policy, name=name)
 
 
 @keras.saving.register_keras_serializable("keras_bert_kit")
@@ -240,7 +244,7 @@ class TransformerEncoder(keras.layers.Layer):
         ]
         self.final_layer_norm = None
         if norm_first:
-            self.final_layer_norm = keras.layers.LayerNormalization(
+            self.final_layer_norm = LayerNormalization(
                 epsilon=layer_norm_eps, dtype=self.dtype_policy, name="final_layer_norm"
             )
 

@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_bert_kit.layers.activations import activation
 from keras_bert_kit.layers.checks import check_rate
+from keras_bert_kit.layers.normalization import LayerNormalization
 
 
 @keras.saving.register_keras_serializable("keras_bert_kit")
@@ -178,7 +179,7 @@ class MaskedLMHead(keras.layers.Layer):
             dtype=self.dtype_policy,
             name="dense",
         )
-        self.layer_norm = keras.layers.LayerNormalization(
+        self.layer_norm = LayerNormalization(
             epsilon=layer_norm_eps, dtype=self.dtype_policy, name="layer_norm"
         )
 

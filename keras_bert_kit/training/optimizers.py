@@ -131,9 +131,29 @@ class BertAdamW(keras.optimizers.AdamW):
             variable: The variable, Keras' or TensorFlow's.
             learning_rate: The rate, a scalar.
         """
-        share = self._shares[self._get_variable_index(variable)]
-        rate = ops.cast(learning_rate, variable.dtype) * share
-        self.assign_sub(variable, rate * self._direction(gradient, variable))
+        index = self._get_variable_index(variable)
+        dtype = variable.dtype
+        rate = ops.cast(learning_rate, dtype) * self._shares[index]
+        if self._decays[index]:
+            self.assign_sub(variable, rate * self.weight_decay * variable)
+        beta_1_power, beta_2_power = self._beta_powers(dtype)
+        moments = {"m": self._momentums[index], "v": self._velocities[index]}
+        apply = tf.raw_ops.ResourceApplyAdam
+        if self.amsgrad:
+            apply = tf.raw_ops.ResourceApplyAdamWithAmsgrad
+            moments["vhat"] = self._velocity_hats[index]
+        # One pass over the memory; operation by operation it would be a dozen.
+        apply(
+            **{name: _handle(value) for name, value in {"var": variable, **moments}.items()},
+            beta1_power=beta_1_power,
+            beta2_power=beta_2_power,
+            lr=rate,
+            beta1=ops.cast(self.beta_1, dtype),
+            beta2=ops.cast(self.beta_2, dtype),
+            # the operation adds it before the correction
+            epsilon=self.epsilon * ops.sqrt(1 - beta_2_power),
+            grad=ops.cast(gradient, dtype),
+        )
 
     def get_config(self):
         """Gives the constructor's arguments."""
@@ -146,32 +166,14 @@ class BertAdamW(keras.optimizers.AdamW):
         }
 
     def _apply_weight_decay(self, variables):
-        """Does nothing: Keras decays before the update, at one rate for all; `_direction` does."""
+        """Does nothing: Keras decays before the update, at one rate for all; `update_step` does."""
 
-    def _direction(self, gradient, variable):
-        """Moves the moments on, and gives what to go against at the learning rate."""
-        index = self._get_variable_index(variable)
-        mean, square = self._momentums[index], self._velocities[index]
-        gradient = ops.cast(gradient, variable.dtype)
-        self.assign_add(mean, (gradient - mean) * (1 - self.beta_1))
-        self.assign_add(square, (ops.square(gradient) - square) * (1 - self.beta_2))
-        if self.amsgrad:
-            largest = self._velocity_hats[index]
-            self.assign(largest, ops.maximum(largest, square))
-            square = largest
-        factor, epsilon = self._correction(variable.dtype)
-        direction = factor * mean / (ops.sqrt(square) + epsilon)
-        if self._decays[index]:
-            direction += self.weight_decay * variable
-        return direction
-
-    def _correction(self, dtype):
-        """Gives the factor that corrects both moments, and epsilon in the uncorrected scale."""
+    def _beta_powers(self, dtype):
+        """Gives what the moments lack for their start at 0: beta to the number of the step."""
         if not self.bias_correction:
-            return 1.0, self.epsilon
+            return ops.zeros((), dtype), ops.zeros((), dtype)
         step = ops.cast(self.iterations + 1, dtype)
-        root = ops.sqrt(1 - ops.power(self.beta_2, step))
-        return root / (1 - ops.power(self.beta_1, step)), self.epsilon * root
+        return ops.power(self.beta_1, step), ops.power(self.beta_2, step)
 
 
 @keras.saving.register_keras_serializable("keras_bert_kit")
@@ -194,13 +196,37 @@ class BertLamb(BertAdamW):
         You et al. 2019, algorithm 2 (https://arxiv.org/abs/1904.00962).
     """
 
-    def _direction(self, gradient, variable):
-        direction = super()._direction(gradient, variable)
-        if not self._decays[self._get_variable_index(variable)]:
-            return direction
-        weight_norm, norm = ops.norm(variable), ops.norm(direction)
-        has_ratio = ops.logical_and(weight_norm > 0, norm > 0)
-        return direction * ops.where(has_ratio, ops.divide_no_nan(weight_norm, norm), 1.0)
+    def update_step(self, gradient, variable, learning_rate):
+        """Changes one variable; Keras calls this.
+
+        Args:
+            gradient: The gradient, of the variable's shape.
+            variable: The variable, Keras' or TensorFlow's.
+            learning_rate: The rate, a scalar.
+        """
+        index = self._get_variable_index(variable)
+        rate = ops.cast(learning_rate, variable.dtype) * self._shares[index]
+        direction = self._direction(gradient, variable, index)
+        if self._decays[index]:
+            direction += self.weight_decay * variable
+            weight_norm, norm = ops.norm(variable), ops.norm(direction)
+            has_ratio = ops.logical_and(weight_norm > 0, norm > 0)
+            direction *= ops.where(has_ratio, ops.divide_no_nan(weight_norm, norm), 1.0)
+        self.assign_sub(variable, rate * direction)
+
+    def _direction(self, gradient, variable, index):
+        """Moves the moments on, and gives Adam's quotient of them."""
+        mean, square = self._momentums[index], self._velocities[index]
+        gradient = ops.cast(gradient, variable.dtype)
+        self.assign_add(mean, (gradient - mean) * (1 - self.beta_1))
+        self.assign_add(square, (ops.square(gradient) - square) * (1 - self.beta_2))
+        if self.amsgrad:
+            largest = self._velocity_hats[index]
+            self.assign(largest, ops.maximum(largest, square))
+            square = largest
+        beta_1_power, beta_2_power = self._beta_powers(variable.dtype)
+        corrected = ops.sqrt(square / (1 - beta_2_power))
+        return mean / (1 - beta_1_power) / (corrected + self.epsilon)
 
 
 _OPTIMIZERS = {"adamw": BertAdamW, "lamb": BertLamb}
@@ -287,6 +313,11 @@ def bert_optimizer(
     if model is not None:
         made.build(model.trainable_variables)
     return made
+
+
+def _handle(variable: Any) -> tf.Tensor:
+    """Gives the resource behind a variable, on this replica."""
+    return (variable.value if isinstance(variable, keras.Variable) else variable).handle
 
 
 def _count_batches(dataset: Any, epochs: int | None) -> int:
