@@ -9,6 +9,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from keras_bert_kit.cli.console import fail, out, print_json, say, table
+from keras_bert_kit.cli.recipe import (
+    BatchSize,
+    Epochs,
+    HeadLearningRate,
+    Json,
+    LearningRate,
+    MaxLength,
+    Model,
+    Precision,
+    Train,
+    WarmupRatio,
+    WeightDecay,
+    Xla,
+)
 from keras_bert_kit.tasks import TASKS, get_task
 
 if TYPE_CHECKING:
@@ -22,10 +36,8 @@ _BOOLEANS = {"true": True, "yes": True, "false": False, "no": False}
 @app.command()
 def search(
     task: Annotated[str, typer.Argument(help="What to train for; `tasks` lists them.")],
-    model: Annotated[
-        str, typer.Option(help="Pretrained BERT: folder, hf://, kaggle:// or package:// handle.")
-    ],
-    train: Annotated[Path, typer.Option(help="File to train on.")],
+    model: Model,
+    train: Train,
     output: Annotated[Path, typer.Option(help="Folder of the table, the picture and the page.")],
     validation: Annotated[Path | None, typer.Option(help="File to score the trials on.")] = None,
     folds: Annotated[
@@ -50,30 +62,22 @@ def search(
         int | None, typer.Option(help="Most trials. Default: all of a grid, else 10.")
     ] = None,
     metric: Annotated[str | None, typer.Option(help="Score that is to be high.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="For all trials, as those below.")] = None,
-    batch_size: Annotated[int | None, typer.Option()] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Peak of the learning rate.")] = None,
-    head_learning_rate: Annotated[
-        float | None, typer.Option(help="The same for the layers on top of BERT.")
-    ] = None,
-    max_length: Annotated[int | None, typer.Option(help="Longest sequence in tokens.")] = None,
-    warmup_ratio: Annotated[
-        float, typer.Option(help="Share of the steps in which the learning rate rises.")
-    ] = 0.1,
-    weight_decay: Annotated[float, typer.Option(help="Decoupled weight decay.")] = 0.01,
-    precision: Annotated[
-        str, typer.Option(help="float32, mixed_bfloat16 or mixed_float16.")
-    ] = "float32",
-    xla: Annotated[
-        bool | None, typer.Option("--xla/--no-xla", help="Compile with XLA. Default: on a GPU.")
-    ] = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
+    head_learning_rate: HeadLearningRate = None,
+    max_length: MaxLength = None,
+    warmup_ratio: WarmupRatio = 0.1,
+    weight_decay: WeightDecay = 0.01,
+    precision: Precision = "float32",
+    xla: Xla = None,
     seed: Annotated[int, typer.Option(help="Decides folds, trials, order and dropout.")] = 0,
     refit: Annotated[
         bool, typer.Option("--refit", help="Fine-tune with the best values into OUTPUT/best.")
     ] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace the output folder.")] = False,
     resume: Annotated[bool, typer.Option(help="Go on with an interrupted search.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    as_json: Json = False,
 ):
     """Look for the hyper-parameters that fine-tune best."""
     if task not in TASKS:

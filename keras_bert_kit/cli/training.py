@@ -13,6 +13,20 @@ from typer.core import TyperCommand, TyperGroup
 
 from keras_bert_kit.cli.console import fail, out, print_json, say, table
 from keras_bert_kit.cli.models import load_model
+from keras_bert_kit.cli.recipe import (
+    BatchSize,
+    Epochs,
+    HeadLearningRate,
+    Json,
+    LearningRate,
+    MaxLength,
+    Model,
+    Precision,
+    Train,
+    WarmupRatio,
+    WeightDecay,
+    Xla,
+)
 from keras_bert_kit.tasks import TASKS, get_task
 
 app = typer.Typer()
@@ -51,36 +65,26 @@ def _finetune():
 
 def _finetune_task(
     task: str,
-    model: Annotated[
-        str, typer.Option(help="Pretrained BERT: folder, hf://, kaggle:// or package:// handle.")
-    ],
-    train: Annotated[Path, typer.Option(help="File to train on.")],
+    model: Model,
+    train: Train,
     output: Annotated[Path, typer.Option(help="Folder of the trained model.")],
     validation: Annotated[
         Path | None, typer.Option(help="File whose scores choose the best epoch.")
     ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1)] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1)] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Peak of the learning rate.")] = None,
-    head_learning_rate: Annotated[
-        float | None, typer.Option(help="The same for the layers on top of BERT.")
-    ] = None,
-    warmup_ratio: Annotated[
-        float, typer.Option(help="Share of the steps in which the rate rises.")
-    ] = 0.1,
-    weight_decay: Annotated[float, typer.Option(help="Decoupled weight decay.")] = 0.01,
-    max_length: Annotated[int | None, typer.Option(help="Longest sequence in tokens.")] = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
+    head_learning_rate: HeadLearningRate = None,
+    warmup_ratio: WarmupRatio = 0.1,
+    weight_decay: WeightDecay = 0.01,
+    max_length: MaxLength = None,
     metric: Annotated[str | None, typer.Option(help="Score that chooses the best epoch.")] = None,
-    precision: Annotated[
-        str, typer.Option(help="float32, mixed_bfloat16 or mixed_float16.")
-    ] = "float32",
-    xla: Annotated[
-        bool | None, typer.Option("--xla/--no-xla", help="Compile with XLA. Default: on a GPU.")
-    ] = None,
+    precision: Precision = "float32",
+    xla: Xla = None,
     seed: Annotated[int, typer.Option(help="Decides order, new weights and dropout.")] = 0,
     overwrite: Annotated[bool, typer.Option(help="Replace the output folder.")] = False,
     resume: Annotated[bool, typer.Option(help="Go on with an interrupted run.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    as_json: Json = False,
     **options: Any,
 ):
     from keras_bert_kit.training import FinetuningRecipe, finetune
