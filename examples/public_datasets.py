@@ -6,6 +6,7 @@
 |---|---|
 | cola | in_domain_train.tsv and its like, of CoLA |
 | liar | train.tsv, valid.tsv or test.tsv of LIAR: statements, and Democrats or Republicans |
+| movies | lines of review, tab, 0 or 1, as the movie review polarity set is passed on |
 | mrpc | msr_paraphrase_train.txt and its like, of the Microsoft Research paraphrase corpus |
 | stsb | stsb-en-train.csv and its like, of the multilingual STS benchmark |
 | xlmt | arabic/train_text.txt, english/train_text.txt, ...: train_labels.txt lies beside each |
@@ -31,6 +32,12 @@ def liar(path):
     for row in table(path):
         if row[7] in ("democrat", "republican"):
             yield {"text": row[2], "label": row[7]}
+
+
+def movies(path):
+    """A review and whether it is positive."""
+    for row in table(path):
+        yield {"text": row[0], "label": ("negative", "positive")[int(row[1])]}
 
 
 def mrpc(path):
@@ -65,7 +72,14 @@ def lines(path):
         return file.read().removesuffix("\n").replace("\r\n", "\n").split("\n")
 
 
-READERS = {"cola": cola, "liar": liar, "mrpc": mrpc, "stsb": stsb, "xlmt": xlmt}
+READERS = {
+    "cola": cola,
+    "liar": liar,
+    "movies": movies,
+    "mrpc": mrpc,
+    "stsb": stsb,
+    "xlmt": xlmt,
+}
 
 
 def main():

@@ -141,6 +141,7 @@ PUBLIC = {
         "It is republican.|republican",
         "It is democrat.|democrat",
     ),
+    "movies": ("a b .\t1\nc\t0\n", "a b .|positive", "c|negative"),
     "mrpc": (
         'Quality\t#1 ID\t#2 ID\t#1 String\t#2 String\r\n1\t2\t3\tA "b.\tB a.\r\n',
         'A "b.|B a.|1',

@@ -41,6 +41,8 @@ class SemanticRoleLabeling(TokenClassification):
 
     name: ClassVar = "semantic-role-labeling"
     purpose: ClassVar = "finds predicates and their arguments: {labels}"
+    # Many rare roles: the head, which is new, needs more than BERT's rate.
+    defaults: ClassVar = {"head_learning_rate": 1e-3}
 
     def read(self, path: str) -> Propositions:
         """Reads sentences with predicates and roles; see `read_propositions`."""

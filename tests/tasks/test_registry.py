@@ -43,10 +43,16 @@ def test_the_recipe_takes_what_is_usual_for_the_task():
 
 
 @pytest.mark.parametrize(
-    ("options", "rate"), [({}, None), ({"crf": True}, 1e-3), ({"lstm": 8}, 1e-3)]
+    ("task", "options", "rate"),
+    [
+        ("token-classification", {}, None),
+        ("token-classification", {"crf": True}, 1e-3),
+        ("token-classification", {"lstm": 8}, 1e-3),
+        ("semantic-role-labeling", {}, 1e-3),
+    ],
 )
-def test_new_layers_of_a_tagger_learn_faster_than_bert(options, rate):
-    recipe = FinetuningRecipe(model="m", train="t", task="token-classification", options=options)
+def test_new_layers_of_a_tagger_learn_faster_than_bert(task, options, rate):
+    recipe = FinetuningRecipe(model="m", train="t", task=task, options=options)
     assert recipe.head_learning_rate == rate
     own = dataclasses.replace(recipe, head_learning_rate=2e-4)
     assert own.head_learning_rate == 2e-4
