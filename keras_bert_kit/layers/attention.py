@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_bert_kit.layers.checks import check_mask, check_rate
+from keras_bert_kit.layers.dropout import Dropout
 
 # Added to the score of a masked key. Finite, so that a row with no key left stays a number, and
 # far below any score in float32 and bfloat16; float16 ends at 65504.
@@ -73,7 +74,7 @@ class MultiHeadSelfAttention(keras.layers.Layer):
         self.key = self._projection("key")
         self.value = self._projection("value")
         self.output_dense = self._projection("output_dense")
-        self.dropout = keras.layers.Dropout(
+        self.dropout = Dropout(
             attention_probs_dropout_prob, dtype=self.dtype_policy, name="dropout"
         )
 

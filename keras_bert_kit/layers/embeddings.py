@@ -12,6 +12,7 @@ from keras_bert_kit.layers.checks import (
     check_rate,
     check_vectors,
 )
+from keras_bert_kit.layers.dropout import Dropout
 from keras_bert_kit.layers.normalization import LayerNormalization
 
 POSITION_EMBEDDING_TYPES = ("absolute", "sinusoidal")
@@ -98,9 +99,7 @@ class BertEmbeddings(keras.layers.Layer):
         self.layer_norm = LayerNormalization(
             epsilon=layer_norm_eps, dtype=self.dtype_policy, name="layer_norm"
         )
-        self.dropout = keras.layers.Dropout(
-            hidden_dropout_prob, dtype=self.dtype_policy, name="dropout"
-        )
+        self.dropout = Dropout(hidden_dropout_prob, dtype=self.dtype_policy, name="dropout")
 
     def build(self, input_shape):
         """Makes the tables and the normalisation."""

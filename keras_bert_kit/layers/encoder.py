@@ -8,6 +8,7 @@ from keras import ops
 from keras_bert_kit.layers.activations import activation
 from keras_bert_kit.layers.attention import MultiHeadSelfAttention
 from keras_bert_kit.layers.checks import check_rate
+from keras_bert_kit.layers.dropout import Dropout
 from keras_bert_kit.layers.normalization import LayerNormalization
 from keras_bert_kit.layers.recomputation import recompute
 
@@ -86,14 +87,11 @@ class TransformerEncoderBlock(keras.layers.Layer):
             name="attention",
         )
         self.attention_layer_norm = self._norm("attention_layer_norm")
-        self.intermediate_dense = self._dense(
-            intermediate_size, "intermediate_dense", activation=activation(hidden_act)
-        )
+        activation(hidden_act)  # refuses a name that is not known
+        self.intermediate_dense = self._dense(intermediate_size, "intermediate_dense")
         self.output_dense = self._dense(hidden_size, "output_dense")
         self.output_layer_norm = self._norm("output_layer_norm")
-        self.dropout = keras.layers.Dropout(
-            hidden_dropout_prob, dtype=self.dtype_policy, name="dropout"
-        )
+        self.dropout = Dropout(hidden_dropout_prob, dtype=self.dtype_policy, name="dropout")
 
     def build(self, input_shape):
         """Makes the weights for hidden states of shape (B, S, H)."""
@@ -122,7 +120,8 @@ class TransformerEncoderBlock(keras.layers.Layer):
         # As a matrix, so that a product, its bias, activation and sum become one operation.
         hidden_states = ops.reshape(hidden_states, (-1, self.hidden_size))  # (B * S, H)
         fed = self.output_layer_norm(hidden_states) if self.norm_first else hidden_states
-        fed = self.output_dense(self.intermediate_dense(fed))
+        fed = activation(self.hidden_act, training)(self.intermediate_dense(fed))
+        fed = self.output_dense(fed)
         hidden_states = hidden_states + self.dropout(fed, training=training)
         if not self.norm_first:
             hidden_states = self.output_layer_norm(hidden_states)
@@ -158,13 +157,12 @@ class TransformerEncoderBlock(keras.layers.Layer):
             "norm_first": self.norm_first,
         }
 
-    def _dense(self, units, name, **kwargs):
+    def _dense(self, units, name):
         return keras.layers.Dense(
             units,
             kernel_initializer=keras.initializers.TruncatedNormal(stddev=self.initializer_range),
             dtype=self.dtype_policy,
             name=name,
-            **kwargs,
         )
 
     def _norm(self, name):

@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_bert_kit.layers.activations import activation
 from keras_bert_kit.layers.checks import check_rate
+from keras_bert_kit.layers.dropout import Dropout
 from keras_bert_kit.layers.normalization import LayerNormalization
 
 
@@ -99,7 +100,7 @@ class ClassificationHead(keras.layers.Layer):
         check_rate("dropout", dropout)
         self.num_labels = num_labels
         self.initializer_range = initializer_range
-        self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
+        self.dropout = Dropout(dropout, dtype=self.dtype_policy, name="dropout")
         self.dense = keras.layers.Dense(
             num_labels,
             kernel_initializer=keras.initializers.TruncatedNormal(stddev=initializer_range),

@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_bert_kit.layers import TransformerEncoderBlock
 from keras_bert_kit.layers.activations import activation
@@ -25,6 +26,27 @@ TANH = 0.5 * X * (1 + np.tanh(math.sqrt(2 / math.pi) * (X + 0.044715 * X.astype(
 )
 def test_activations_equal_their_formulas(name, expected):
     np.testing.assert_allclose(activation(name)(X), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_gelu_in_training_is_the_same_function_with_the_same_gradients(jit_compile):
+    def derivatives(training, x):
+        gelu = activation("gelu", training)
+        with tf.GradientTape() as second:
+            second.watch(x)
+            with tf.GradientTape() as first:
+                first.watch(x)
+                y = gelu(x)
+            slope = first.gradient(y, x)
+        return y, slope, second.gradient(slope, x)
+
+    x = tf.constant(X)
+    plain, kept = (
+        tf.function(derivatives, jit_compile=jit_compile)(training, x) for training in (False, True)
+    )
+    assert activation("gelu", True) is not activation("gelu")
+    for one, other in zip(plain, kept, strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-6)
 
 
 def test_the_two_forms_of_gelu_are_told_apart():

@@ -29,6 +29,7 @@ from keras_bert_kit.layers import (
     TransformerEncoder,
     TransformerEncoderBlock,
 )
+from keras_bert_kit.layers.activations import activation
 from keras_bert_kit.layers.embeddings import sinusoids
 
 B, S, H, N, I = 13, 7, 20, 5, 37  # noqa: E741, the letters of the field
@@ -216,7 +217,8 @@ def test_a_pre_norm_block_adds_what_its_parts_make_of_the_normalised_states():
         normed = norm(expected, block.attention_layer_norm).astype("float32")
         expected = expected + block.attention(normed, attention_mask=MASK).numpy()
         normed = norm(expected, block.output_layer_norm).astype("float32")
-        expected = expected + block.output_dense(block.intermediate_dense(normed)).numpy()
+        fed = activation(block.hidden_act)(block.intermediate_dense(normed))
+        expected = expected + block.output_dense(fed).numpy()
     expected = norm(expected, layer.final_layer_norm)
     np.testing.assert_allclose(layer(STATES, attention_mask=MASK), expected, atol=1e-4)
 
