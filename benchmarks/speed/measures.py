@@ -46,7 +46,8 @@ class Measure:
 
 KIT, MACHINE = "keras_bert_kit", "matrix products"
 PYTORCH, COMPILED = "PyTorch", "PyTorch compiled"
-ONNX, OPENVINO, KERASHUB, LITE = "ONNX Runtime", "OpenVINO", "KerasHub", "LiteRT (kit)"
+ONNX, OPENVINO, LITE = "ONNX Runtime", "OpenVINO", "LiteRT (kit)"
+KERASHUB, GARDEN = "KerasHub", "Model Garden"
 #: Sentences of a round of fine-tuning.
 SENTENCES = 320
 
@@ -60,6 +61,7 @@ def encoder(model, dtype, goals, quick=True, rows=32, length=128):
         COMPILED: Peer("pytorch", {"compiled": True}),
         OPENVINO: Peer("open_vino"),
         KERASHUB: Peer("keras_hub"),
+        GARDEN: Peer("model_garden"),
     }
     if dtype == "float32":
         peers[ONNX] = Peer("onnx_runtime")

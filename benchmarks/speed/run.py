@@ -19,14 +19,14 @@ import sys
 import time
 from pathlib import Path
 
-from inputs import write_inputs
+from inputs import served_model, write_inputs
 from matplotlib.figure import Figure
 from measures import KIT, LITE, MACHINE, MEASURES, SENTENCES
 
 HERE = Path(__file__).parent
 #: Peers that run in the interpreter of --peers; the others run in this one.
 ELSEWHERE = {"pytorch", "onnx_runtime", "open_vino"}
-NAMES = [*MEASURES, "start"]
+NAMES = [*MEASURES, "start", "first-request"]
 #: What is compared, and the figure of a run that tells it: less is better.
 COMPARED = {"time": "pace", "p99": "p99", "memory": "peak_bytes"}
 #: Commands that start something, in the interpreter of the kit or of --peers.
@@ -67,6 +67,9 @@ def main():
         save(results, given.output)
     if "start" in given.measure:
         results["start"] = starts(given, 3 if given.quick else 9)
+        save(results, given.output)
+    if "first-request" in given.measure:
+        results["first request"] = first_requests(given, 2 if given.quick else 5)
         save(results, given.output)
     print(as_markdown(results))
 
@@ -142,6 +145,19 @@ def starts(given, rounds):
             subprocess.run([python, *arguments], check=True, capture_output=True)
             seconds[name].append(time.perf_counter() - start)
     return {name: statistics.median(found[1:]) for name, found in seconds.items()}
+
+
+def first_requests(given, rounds):
+    """Gives how often the median request the first one takes, with the warm-up file and without."""
+    path, texts = served_model(given.work), given.work / "first-request.json"
+    command = [sys.executable, HERE / "first_request.py", path, texts]
+    ratios = {"with the warm-up file": [], "without": []}
+    for _ in range(rounds):
+        for name, options in zip(ratios, (["--warm-up"], []), strict=True):
+            done = subprocess.run([*command, *options], check=True, capture_output=True)
+            seconds = json.loads(done.stdout)
+            ratios[name].append(seconds[0] / statistics.median(seconds[1:]))
+    return {name: statistics.median(found) for name, found in ratios.items()}
 
 
 class Side:
@@ -286,6 +302,9 @@ def as_markdown(results):
     if "start" in results:
         lines += ["", "| start | seconds |", "|---|---|"]
         lines += [f"| `{name}` | {seconds:.2f} |" for name, seconds in results["start"].items()]
+    if "first request" in results:
+        lines += ["", "| first request of a served model | of the median |", "|---|---|"]
+        lines += [f"| {name} | {ratio:.1f} |" for name, ratio in results["first request"].items()]
     return "\n".join(lines) + "\n"
 
 

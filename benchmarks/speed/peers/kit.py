@@ -1,10 +1,12 @@
 """keras_bert_kit, with the defaults that its users get."""
 
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
+from inputs import served_model
 
 import keras_bert_kit as kbk
 from keras_bert_kit.data import (
@@ -14,7 +16,6 @@ from keras_bert_kit.data import (
     encode_texts,
     pretraining_batches,
 )
-from keras_bert_kit.export import saved_model
 from keras_bert_kit.training import bert_optimizer, pretraining_losses
 from peers import Work, load
 
@@ -103,12 +104,9 @@ def predict(folder, model, batch_size, **_):
     return Work(run, lambda: [answer["label"] for answer in answers])
 
 
-def latency(folder, model, requests, **_):
+def latency(folder, requests, **_):
     """One short text at a time, in the SavedModel."""
-    path = f"{folder}/served/1"
-    if not tf.io.gfile.exists(path):
-        saved_model(kbk.BertForSequenceClassification.from_pretrained(f"{folder}/{model}"), path)
-    served = tf.saved_model.load(path).signatures["serving_default"]
+    served = tf.saved_model.load(str(served_model(Path(folder)))).signatures["serving_default"]
     texts = [tf.constant([text]) for text in load(folder, "score")[0][:requests]]
 
     def answer(text):
