@@ -74,7 +74,7 @@ def bucketed_batches(
         batches = -(-len(features) // batch_size) * (1 if epochs is None else len(epochs))
         rows = rows.apply(tf.data.experimental.assert_cardinality(batches))
     pack = _packer(features, labels)
-    return rows.map(pack, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    return read_ahead(rows.map(pack, num_parallel_calls=tf.data.AUTOTUNE))
 
 
 def sorted_batches(features: Features, batch_size: int) -> Iterator[tuple[np.ndarray, Any]]:
@@ -91,7 +91,21 @@ def sorted_batches(features: Features, batch_size: int) -> Iterator[tuple[np.nda
     pack = _packer(features, None)
     rows = tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
     batches = rows.map(lambda rows: (rows, pack(rows)), num_parallel_calls=tf.data.AUTOTUNE)
-    return batches.prefetch(tf.data.AUTOTUNE).as_numpy_iterator()
+    return read_ahead(batches).as_numpy_iterator()
+
+
+def read_ahead(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """Makes batches while the model works on those before, without tf.data's tuner.
+
+    Whoever stops before a dataset's end, as `fit` does after its steps, waits for the tuner's
+    thread, and in TensorFlow 2.20 that mostly sleeps on: as long as it took so far, up to a minute.
+
+    Args:
+        batches: The dataset.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return batches.prefetch(tf.data.AUTOTUNE).with_options(options)
 
 
 def epoch_numbers(seed: int, epochs: Sequence[int] | None) -> tf.data.Dataset:

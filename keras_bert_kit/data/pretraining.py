@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from keras_bert_kit.data.batching import epoch_numbers, length_buckets
+from keras_bert_kit.data.batching import epoch_numbers, length_buckets, read_ahead
 from keras_bert_kit.data.masking import TokenMasker
 from keras_bert_kit.data.sentence_pairs import (
     Document,
@@ -140,7 +140,7 @@ def pretraining_batches(
         tf.data.experimental.AutoShardPolicy.DATA
     )
     found = epoch_numbers(seed, epochs).flat_map(one_epoch)
-    return found.prefetch(tf.data.AUTOTUNE).with_options(distribution)
+    return read_ahead(found).with_options(distribution)
 
 
 def counted(dataset: tf.data.Dataset) -> tf.data.Dataset:

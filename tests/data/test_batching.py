@@ -151,6 +151,12 @@ def test_the_order_is_random_and_not_sorted_by_length(texts):
     assert sum(batch in again for batch in together) < len(found) / 4
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_no_tuner_has_to_be_waited_for(texts, mode):
+    dataset = bucketed_batches(texts, None, BATCH, **MODES[mode])
+    assert dataset.options().autotune.enabled is False
+
+
 @pytest.mark.parametrize("batch_size", [8, 32])
 def test_padding_is_far_below_that_of_unsorted_batches(texts, batch_size):
     sorted_ = padding_share(arrays(batches(texts, batch_size, seed=3)))

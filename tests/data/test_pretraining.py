@@ -258,6 +258,7 @@ def test_counted_datasets_know_their_length(tokenizer, documents):
 def test_workers_share_batches_and_not_files(tokenizer, documents):
     options = pretraining_batches(documents, tokenizer).options()
     policy = options.experimental_distribute.auto_shard_policy
+    assert options.autotune.enabled is False
     assert policy == tf.data.experimental.AutoShardPolicy.DATA
 
 
