@@ -24,7 +24,7 @@ def test_a_ratio_is_the_median_of_the_rounds(speed):
     found = speed.summary(speed.MEASURES["predict"], runs, dict.fromkeys(runs))
     [row] = found["rows"]
     assert (row["beside"], row["ratio"], row["least"], row["most"]) == ("PyTorch", 2, 1, 3)
-    assert found["sides"]["PyTorch"]["rate"] == 512 / 4
+    assert found["sides"]["PyTorch"]["rate"] == 256 / 4
 
 
 def test_what_a_side_says_it_did_counts(speed):

@@ -33,7 +33,7 @@ def write_inputs(data, folder, rounds, sentences):
     if len(parts[-1]) < sentences:
         raise SystemExit(f"{rounds} rounds of {sentences} sentences need more than {len(train)}")
     # seven sentences to a review, as a service might get them
-    mixed = [text for text, _ in dev[:448]] + [text for text, _ in mixing.sample(reviews, 64)]
+    mixed = [text for text, _ in dev[:224]] + [text for text, _ in mixing.sample(reviews, 32)]
     mixing.shuffle(mixed)
     write(folder, "finetune", [list(zip(*part, strict=True)) for part in parts])
     write(folder, "score", list(zip(*dev, strict=True)))

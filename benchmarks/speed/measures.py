@@ -132,7 +132,7 @@ MEASURES = {
         "predict",
         {"model": "classifier", "batch_size": 32},
         "texts",
-        512,
+        256,
         {
             KIT: Peer("kit"),
             PYTORCH: Peer("pytorch"),

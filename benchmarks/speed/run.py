@@ -61,7 +61,7 @@ def main():
             continue
         if given.quick and not measure.quick:
             continue
-        rounds = max(3, measure.rounds // 3) if given.quick else measure.rounds
+        rounds = max(2, measure.rounds // 4) if given.quick else measure.rounds
         print(f"{name}: {measure.title}", file=sys.stderr)
         results["measures"][name] = compared(measure, rounds, given)
         save(results, given.output)
