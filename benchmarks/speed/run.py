@@ -314,11 +314,19 @@ def plot(results, path):
     figure = Figure(figsize=(8, 0.5 + 0.42 * len(rows)), layout="constrained")
     axes = figure.subplots()
     places = range(len(rows))
-    bars = axes.barh(places, [row["ratio"] for row in rows], 0.6)
-    axes.bar_label(bars, fmt="%.2f", padding=3)
+    axes.barh(places, [row["ratio"] for row in rows], 0.6)
     for place, row in enumerate(rows):
-        if row["goal"]:
-            axes.plot([row["goal"]] * 2, [place - 0.4, place + 0.4], color="black")
+        goal = row["goal"] or 0
+        if goal:
+            axes.plot([goal] * 2, [place - 0.4, place + 0.4], color="black")
+        axes.annotate(
+            f"{row['ratio']:.2f}",
+            (max(row["ratio"], goal), place),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+        )
+    axes.margins(x=0.1, y=0.01)
     axes.axvline(1, color="grey", linewidth=0.8)
     labels = [f"{row['what']}\n{row['beside']}" for row in rows]
     axes.set_yticks(places, labels, fontsize=7)
