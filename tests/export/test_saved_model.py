@@ -15,7 +15,9 @@ from keras_bert_kit.export import saved_model, serving_functions
 from keras_bert_kit.messages import MetaGraphDef, SavedModel
 from keras_bert_kit.tasks.served import Served
 
-TEXTS = ["the food was good", "bad", "", "the room was very very very awful " * 9, "Nice, cheap!"]
+# The fourth says another thing within 7 tokens than within 24.
+LONG = "the room and the food " + "was good " * 9
+TEXTS = ["the food was good", "bad", "", LONG, "Nice, cheap!"]
 
 exporter = importlib.import_module("keras_bert_kit.export.saved_model")  # the package's is shadowed
 
@@ -124,7 +126,7 @@ def test_it_needs_neither_the_model_nor_its_place(replaced, classifier):
     assert found["label"].shape == (5,)
     expected = probabilities(classifier, max_length=7)
     np.testing.assert_allclose(found["probabilities"], expected, rtol=0, atol=1e-5)
-    assert np.abs(expected - probabilities(classifier)).max() > 1e-4  # the length tells
+    assert np.abs(expected - probabilities(classifier)).max() > 0.1  # the length tells
 
 
 def test_weights_in_bfloat16_are_half_the_size(artefact, classifier, tmp_path):

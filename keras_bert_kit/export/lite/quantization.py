@@ -99,7 +99,8 @@ class Calibrated:
                 weight_num_bits=8,
             )
         for block in but:
-            regex = rf".*/block_{block}(_\d+)?/.*"
+            # An operation's name begins with what was folded into it, the block before among that.
+            regex = rf".*/block_{block}(_\d+)?/(?!.*/block_)"
             manager.add_dynamic_config(
                 regex=regex, operation_name=names["FULLY_CONNECTED"], num_bits=8
             )
