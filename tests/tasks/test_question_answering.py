@@ -7,7 +7,11 @@ from checks import randomise
 
 from keras_bert_kit import BertForQuestionAnswering
 from keras_bert_kit.export import serving_functions
-from keras_bert_kit.tasks.question_answering import query_length, window_stride
+from keras_bert_kit.tasks.question_answering import (
+    QuestionAnswering,
+    query_length,
+    window_stride,
+)
 
 LENGTH = 20
 CONTEXT = "the staff was nice but the room was very slow and the food, it was not great " * 2
@@ -66,6 +70,17 @@ def spans_of(model, question, context):
                     score = starts[first] + ends[last]
                     best[span] = max(best.get(span, -np.inf), score)
     return sorted(((score, *span) for span, score in best.items()), reverse=True)[:20], none
+
+
+def test_the_loss_is_the_mean_of_starts_and_ends(model):
+    tokens = model.tokenizer(["was it good?"] * 2, ["the room", "the food was slow"])
+    places = {"start_logits": np.array([4, 1]), "end_logits": np.array([5, 7])}
+    outputs = model(tokens)
+    own = [-tf.nn.log_softmax(outputs[name])[row, places[name][row]] for name in places
+           for row in range(2)]  # fmt: skip
+    model.compile(loss=QuestionAnswering().loss(model))
+    loss, *_ = model.evaluate(tokens, places, verbose=0)
+    np.testing.assert_allclose(loss, np.mean(own), rtol=1e-6)
 
 
 @pytest.mark.parametrize("row", range(len(ASKED)))
