@@ -135,7 +135,9 @@ class BertAdamW(keras.optimizers.AdamW):
         dtype = variable.dtype
         rate = ops.cast(learning_rate, dtype) * self._shares[index]
         if self._decays[index]:
-            self.assign_sub(variable, rate * self.weight_decay * variable)
+            # Not before the gradient is there: the product would lie in memory all the while.
+            with tf.control_dependencies([gradient]):
+                self.assign(variable, variable * (1 - rate * self.weight_decay))
         beta_1_power, beta_2_power = self._beta_powers(dtype)
         moments = {"m": self._momentums[index], "v": self._velocities[index]}
         apply = tf.raw_ops.ResourceApplyAdam
