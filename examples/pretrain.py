@@ -52,6 +52,7 @@ def main(options):
             max_length=options.max_length,
             max_predictions=round(0.15 * options.max_length) + 1,
             seed=options.seed,
+            few_lengths=options.xla,
             **how,
         )
 

@@ -22,6 +22,7 @@ def text_classification(
     max_length: int = 128,
     training: bool = False,
     seed: int = 0,
+    few_lengths: bool = True,
 ) -> tf.data.Dataset:
     """Reads a file of labelled texts as batches for `model.fit`.
 
@@ -36,6 +37,7 @@ def text_classification(
         training: Whether the rows are shuffled, anew in every epoch, with texts of like length in
             a batch; else they come in the file's order.
         seed: Decides the shuffled order.
+        few_lengths: Whether batches are padded to a few lengths, for XLA; see `bucketed_batches`.
 
     Returns:
         A dataset of pairs: a dict of `input_ids`, `token_type_ids` and `attention_mask`, int32
@@ -58,4 +60,5 @@ def text_classification(
         encode_labels(examples.labels, names, str(path)),
         batch_size,
         seed=seed if training else None,
+        few_lengths=few_lengths,
     )

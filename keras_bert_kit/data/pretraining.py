@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from keras_bert_kit.data.batching import epoch_numbers, length_buckets, read_ahead
+from keras_bert_kit.data.batching import epoch_numbers, length_buckets, padded_length, read_ahead
 from keras_bert_kit.data.masking import TokenMasker
 from keras_bert_kit.data.sentence_pairs import (
     Document,
@@ -40,6 +40,7 @@ def pretraining_batches(
     epochs: Sequence[int] | None = None,
     buffer_size: int = 1000,
     drop_remainder: bool = True,
+    few_lengths: bool = True,
 ) -> tf.data.Dataset:
     """Turns documents into batches for `BertForPreTraining.fit`, streaming.
 
@@ -76,6 +77,8 @@ def pretraining_batches(
         buffer_size: The most documents held in memory; the second text of a pair that does not
             belong together comes from one of them.
         drop_remainder: Whether to leave out the pairs that fill no batch, other ones in each epoch.
+        few_lengths: Whether batches are padded to `length_buckets`; `False`, for a model that XLA
+            does not compile, pads each to its longest pair.
 
     Returns:
         A dataset of triples (inputs, labels, weights), three dicts. Inputs: `input_ids`,
@@ -127,7 +130,8 @@ def pretraining_batches(
             )
         yield from map(_flatten, itertools.chain([first], cut))
 
-    pack = _packer(layer, masker, max_length, seed, batch_size if drop_remainder else None)
+    buckets = length_buckets(max_length) if few_lengths else None
+    pack = _packer(layer, masker, buckets, seed, batch_size if drop_remainder else None)
 
     def one_epoch(epoch):
         rows = tf.data.Dataset.from_generator(batches, args=(epoch,), output_signature=_FLAT)
@@ -229,16 +233,20 @@ def _flatten(batch: list[SentencePair]) -> tuple[np.ndarray, ...]:
 
 
 def _packer(
-    layer: InGraphTokenizer, masker: TokenMasker, max_length: int, seed: int, rows: int | None
+    layer: InGraphTokenizer,
+    masker: TokenMasker,
+    buckets: Sequence[int] | None,
+    seed: int,
+    rows: int | None,
 ):
-    buckets = tf.constant(length_buckets(max_length), tf.int32)
+    padded = padded_length(buckets)
 
     def pack(epoch, position, ids, lengths, pair_ids, pair_lengths, labels):
         longest = tf.reduce_max(lengths + pair_lengths) + 3
         inputs = layer.pack(
             tf.RaggedTensor.from_row_lengths(ids, lengths),
             tf.RaggedTensor.from_row_lengths(pair_ids, pair_lengths),
-            length=buckets[tf.searchsorted(buckets, [longest])[0]],
+            length=padded(longest),
         )
         key = tf.random.experimental.stateless_fold_in(tf.stack([seed, epoch]), position)
         inputs, tokens, weights = masker(inputs, key)

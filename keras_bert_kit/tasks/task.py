@@ -198,7 +198,7 @@ def outputs_of_rows(
     Yields:
         The numbers of the rows of a batch, the batch as arrays, and the model's outputs for it.
     """
-    for rows, batch in sorted_batches(features, batch_size):
+    for rows, batch in sorted_batches(features, batch_size, few_lengths=bool(model.jit_compile)):
         inputs = batch[0] if isinstance(batch, tuple) else batch
         outputs = model.predict_on_batch(inputs)
         yield rows, batch, outputs

@@ -170,7 +170,14 @@ def fit_model(
     """
     steps = _steps(recipe, len(train.features))
     epochs = range(done, recipe.epochs)
-    batches = bucketed_batches(train.features, None, recipe.batch_size, recipe.seed, epochs)
+    batches = bucketed_batches(
+        train.features,
+        None,
+        recipe.batch_size,
+        recipe.seed,
+        epochs,
+        few_lengths=bool(model.jit_compile),
+    )
     with contextlib.ExitStack() as stack:
         bar = ProgressBar(steps, recipe.epochs, recipe.metric)
         bars = [stack.enter_context(bar)] if progress else []

@@ -92,6 +92,16 @@ def test_each_batch_is_padded_to_the_least_bucket_of_its_longest_text(texts, mod
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_without_few_lengths_each_batch_is_as_long_as_its_longest_text(texts, mode):
+    exact = arrays(batches(texts, few_lengths=False, **MODES[mode]))
+    for (inputs, rows), (_, expected) in zip(
+        exact, arrays(batches(texts, **MODES[mode])), strict=True
+    ):
+        assert inputs["input_ids"].shape[1] == inputs["attention_mask"].sum(axis=1).max()
+        np.testing.assert_array_equal(rows, expected)
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_labels_stay_with_their_texts(texts, tokenizer, mode):
     for inputs, labels in arrays(batches(texts, **MODES[mode])):
         assert set(inputs) == {"input_ids", "token_type_ids", "attention_mask"}

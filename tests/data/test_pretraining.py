@@ -94,6 +94,16 @@ def test_batches_are_padded_to_the_least_bucket_and_hold_like_lengths(tokenizer,
     assert real > 0.85 * padded
 
 
+def test_without_few_lengths_batches_are_as_long_as_their_longest_pair(tokenizer, documents):
+    options = {**OPTIONS, "epochs": [0]}
+    exact = arrays(pretraining_batches(documents, tokenizer, few_lengths=False, **options))
+    padded = arrays(pretraining_batches(documents, tokenizer, **options))
+    for (inputs, *_), (others, *_) in zip(exact, padded, strict=True):
+        mask = inputs["attention_mask"]
+        assert mask.shape[1] == mask.sum(1).max()
+        np.testing.assert_array_equal(mask.sum(1), others["attention_mask"].sum(1))
+
+
 def test_kept_remainders_are_one_batch_an_epoch(tokenizer, documents):
     options = {**OPTIONS, "epochs": range(3)}
     kept = arrays(pretraining_batches(documents, tokenizer, drop_remainder=False, **options))

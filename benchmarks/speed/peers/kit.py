@@ -53,12 +53,14 @@ def finetune(folder, model, dtype, rounds, batch_size, **_):
     def run(number):
         sentences, classes = parts[number]
         encoded = encode_texts(Examples("", sentences), network.tokenizer)
-        batches = bucketed_batches(encoded, np.array(classes), batch_size, seed=number)
+        batches = bucketed_batches(
+            encoded, np.array(classes), batch_size, seed=number, few_lengths=False
+        )
         network.fit(batches, shuffle=False, verbose=0)
 
     def check():
         encoded = encode_texts(Examples("", texts), network.tokenizer)
-        batches = bucketed_batches(encoded, None, 64)
+        batches = bucketed_batches(encoded, None, 64, few_lengths=False)
         found = [network(batch, training=False).logits.numpy().argmax(-1) for batch in batches]
         return {"accuracy": float(np.mean(np.concatenate(found) == labels))}
 
@@ -73,7 +75,12 @@ def pretrain(folder, model, rounds, batch_size, length, **_):
     for documents in load(folder, "pretrain")[:rounds]:
         batches = counted(
             pretraining_batches(
-                documents, network.tokenizer, batch_size=batch_size, max_length=length, epochs=[0]
+                documents,
+                network.tokenizer,
+                batch_size=batch_size,
+                max_length=length,
+                epochs=[0],
+                few_lengths=False,
             )
         )
         tokens = sum(int(tf.reduce_sum(inputs["attention_mask"])) for inputs, _, _ in batches)
