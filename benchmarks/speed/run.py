@@ -61,7 +61,7 @@ def main():
             continue
         if given.quick and not measure.quick:
             continue
-        rounds = max(2, measure.rounds // 4) if given.quick else measure.rounds
+        rounds = max(2, measure.rounds // 5) if given.quick else measure.rounds
         print(f"{name}: {measure.title}", file=sys.stderr)
         results["measures"][name] = compared(measure, rounds, given)
         save(results, given.output)
@@ -69,7 +69,7 @@ def main():
         results["start"] = starts(given, 3 if given.quick else 9)
         save(results, given.output)
     if "first-request" in given.measure:
-        results["first request"] = first_requests(given, 2 if given.quick else 5)
+        results["first request"] = first_requests(given, 1 if given.quick else 5)
         save(results, given.output)
     print(as_markdown(results))
 
