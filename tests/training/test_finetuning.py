@@ -10,7 +10,10 @@ import safetensors.numpy
 from PIL import Image
 
 from keras_bert_kit import BertConfig, BertForSequenceClassification, BertTokenizer, __version__
+from keras_bert_kit.data import length_buckets
+from keras_bert_kit.tasks.text_classification import TextClassification
 from keras_bert_kit.training import evaluate, finetune
+from keras_bert_kit.training.finetuning import compile_model, fit_model, new_model
 
 
 def run(recipe, output, **changes):
@@ -175,3 +178,20 @@ def test_xla_gives_about_the_same_loss(recipe, tmp_path):
     compiled = run(recipe, tmp_path / "compiled", xla=True).history[0]
     for name in ("loss", "val_loss"):
         assert compiled[name] == pytest.approx(plain[name], abs=0.05)
+
+
+@pytest.mark.parametrize("xla", [False, True])
+def test_only_for_xla_are_batches_padded_to_few_lengths(recipe, xla, monkeypatch):
+    recipe = dataclasses.replace(recipe, xla=xla)
+    task = TextClassification()
+    examples = task.read(recipe.train)
+    model = new_model(task, recipe, recipe.model, task.config(examples))
+    train = task.data(model, examples, recipe.max_length)
+    compile_model(task, recipe, model, len(train.features))
+    batches = []
+    monkeypatch.setattr(model, "fit", lambda given, **_: batches.extend(given))
+    fit_model(recipe, model, train, [])
+    masks = [inputs["attention_mask"].numpy() for inputs, _ in batches]
+    lengths = {mask.shape[1] for mask in masks}
+    assert lengths <= set(length_buckets(recipe.max_length)) or not xla
+    assert any(mask.shape[1] > mask.sum(1).max() for mask in masks) == xla
