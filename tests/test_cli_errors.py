@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from keras_bert_kit import cli, tasks
+from keras_bert_kit import cli, tasks, training
 
 HEADER = "text\tlabel\n"
 GOOD = "good food\tgood\nbad food\tbad\n"
@@ -213,12 +213,29 @@ def test_brackets_in_a_message_are_shown(fail, tmp_path, name):
     assert f"{name}'" in fail("predict", tmp_path / name, "good")
 
 
-def test_an_interruption_is_one_line(fail, trained_folder, monkeypatch):
-    def interrupt(path):
-        raise KeyboardInterrupt
+def interrupt(*args, **options):
+    raise KeyboardInterrupt
 
-    monkeypatch.setattr(tasks, "load_trained", interrupt)
+
+def interrupt_within_tensorflow(*args, **options):
+    """Ctrl-C in the midst of a context manager, which then fails to leave its state."""
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        raise AssertionError("Concurrent access?") from None
+
+
+@pytest.mark.parametrize("end", [interrupt, interrupt_within_tensorflow])
+def test_an_interruption_is_one_line(fail, trained_folder, monkeypatch, end):
+    monkeypatch.setattr(tasks, "load_trained", end)
     assert "Interrupted" in fail("predict", trained_folder, "good", code=130)
+
+
+@pytest.mark.parametrize("end", [interrupt, interrupt_within_tensorflow])
+def test_an_interrupted_fine_tuning_says_what_is_kept(fail, reviews, tmp_path, monkeypatch, end):
+    monkeypatch.setattr(training, "finetune", end)
+    files = ["--model", tmp_path, "--train", reviews["train"], "--output", tmp_path / "out"]
+    assert "nothing is kept" in fail("finetune", "text-classification", *files, code=130)
 
 
 def test_convert_says_what_stands_in_the_way(fail, tiny_folder, tmp_path):

@@ -14,7 +14,7 @@ from keras_bert_kit.cli import (
     serving,
     training,
 )
-from keras_bert_kit.cli.console import Reported, fail, one_line
+from keras_bert_kit.cli.console import Reported, fail, interruptible, one_line
 
 app = typer.Typer(
     name="keras-bert-kit",
@@ -30,9 +30,12 @@ def main():
     """Runs the command line; an error is one line on standard error and exit code 2."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what fails, Python reports
     try:
-        app(prog_name="keras-bert-kit")
+        with interruptible():
+            app(prog_name="keras-bert-kit")
     except Reported:
         raise
+    except KeyboardInterrupt:
+        fail("Interrupted.", 130)
     except SystemExit as stop:  # Typer makes one of Ctrl-C, and says nothing
         if stop.code == 130:
             fail("Interrupted.", 130)

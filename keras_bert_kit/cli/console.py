@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
@@ -41,6 +42,30 @@ def one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.filename}: {error.strerror}"
     return " ".join(str(error).split()) or type(error).__name__
+
+
+@contextlib.contextmanager
+def interruptible():
+    """Ends in `KeyboardInterrupt` whatever Ctrl-C became on its way out.
+
+    Ctrl-C strikes between any two instructions, those in which TensorFlow enters its own context
+    managers too. Leaving these then fails with an error of theirs, whose context tells the cause.
+    """
+    try:
+        yield
+    except Exception as error:
+        if _follows_an_interruption(error):
+            raise KeyboardInterrupt from error
+        raise
+
+
+def _follows_an_interruption(error: BaseException) -> bool:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, KeyboardInterrupt):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 def fail(message: str, code: int):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from keras_bert_kit.cli.console import fail, out, print_json, say, table
+from keras_bert_kit.cli.console import fail, interruptible, out, print_json, say, table
 from keras_bert_kit.cli.recipe import (
     BatchSize,
     Epochs,
@@ -106,17 +106,18 @@ def search(
     )
     space = _space(task, preset, choices or [], ranges or [])
     try:
-        result = run(
-            recipe,
-            space,
-            output,
-            strategy=strategy,
-            trials=trials,
-            folds=folds,
-            refit=refit,
-            overwrite=overwrite,
-            resume=resume,
-        )
+        with interruptible():
+            result = run(
+                recipe,
+                space,
+                output,
+                strategy=strategy,
+                trials=trials,
+                folds=folds,
+                refit=refit,
+                overwrite=overwrite,
+                resume=resume,
+            )
     except KeyboardInterrupt:
         kept = SearchState(output)
         if not kept.count:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from keras_bert_kit.cli.console import fail, out, print_json, say, table
+from keras_bert_kit.cli.console import fail, interruptible, out, print_json, say, table
 from keras_bert_kit.cli.models import load_model
 from keras_bert_kit.cli.recipe import (
     BatchSize,
@@ -109,7 +109,8 @@ def _finetune_task(
         seed=seed,
     )
     try:
-        result = finetune(recipe, output, overwrite=overwrite, resume=resume)
+        with interruptible():
+            result = finetune(recipe, output, overwrite=overwrite, resume=resume)
     except KeyboardInterrupt:
         kept = RunState.beside(output)
         if kept.latest is None:
