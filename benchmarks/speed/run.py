@@ -112,7 +112,7 @@ def compared(measure, rounds, given):
     runs = {name: [] for name in sides}
     for number in range(rounds + 1):  # the first does not count: it traces and compiles
         for name, side in list(sides.items()):
-            answer = side.ask({"run": number})
+            answer = side.ask({"run": number, "warm": measure.warm})
             if "error" in answer:
                 print(f"  {name}: {answer['error']}", file=sys.stderr)
                 sides.pop(name).close()

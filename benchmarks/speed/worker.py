@@ -1,7 +1,7 @@
 """One peer in a process of its own: reads what to do from standard input, a line of JSON each.
 
     {"prepare": MEASURE, ...}   loads what the measure needs; what follows is given to the peer
-    {"run": NUMBER}             does the work once, and tells the seconds
+    {"run": NUMBER}             does the work once, and tells the seconds; with "warm", once before
     {"check": true}             tells what came out, to compare it with the other peers'
 
 Each line is answered by one of JSON.
@@ -29,6 +29,8 @@ def main(peer):
                 work = getattr(module, asked.pop("prepare"))(**asked)
                 answer = {"peak_bytes": peak_bytes()}
             elif "run" in asked:
+                if asked.get("warm"):
+                    work.run(asked["run"])
                 start = time.perf_counter()
                 found = work.run(asked["run"]) or {}
                 answer = {"seconds": time.perf_counter() - start, "peak_bytes": peak_bytes()}

@@ -120,6 +120,12 @@ class BertAdamW(keras.optimizers.AdamW):
             grads = [grad if grad is None else next(summed) for grad in grads]
         super().apply(grads, trainable_variables)
 
+    def _clip_gradients(self, grads):
+        if self.global_clipnorm is None:
+            return super()._clip_gradients(grads)
+        # Keras' squares lie in memory before they are summed; these do not.
+        return tf.clip_by_global_norm(grads, self.global_clipnorm)[0]
+
     def _all_reduce_sum_gradients(self, grads_and_vars):
         return grads_and_vars  # `apply` has done so
 

@@ -10,7 +10,7 @@ from keras_bert_kit.export import litert
 from peers import Work, load
 
 
-def classifier(folder, model, dtype, rows, length, threads, **_):
+def classifier(folder, model, dtype, rows, length, texts, threads, **_):
     """Logits for tokens, a row after the other."""
     path = Path(folder) / f"lite-{dtype}-{length}"
     if not path.exists():
@@ -25,7 +25,7 @@ def classifier(folder, model, dtype, rows, length, threads, **_):
     interpreter.set_tensor(slots["segment_ids"], np.zeros((1, length), "int32"))
 
     def run(_):
-        for row in range(max(32, rows)):  # the model takes a row at a time
+        for row in range(texts):  # the model takes a row at a time
             interpreter.set_tensor(slots["ids"], ids[row % rows : row % rows + 1])
             interpreter.invoke()
 

@@ -31,14 +31,14 @@ def encoder(folder, model, dtype, rows, length, **_):
     return Work(run, lambda: forward()[0, 0, :8].tolist())
 
 
-def classifier(folder, model, dtype, rows, length, **_):
-    """Logits for tokens, many times over where a batch is small."""
+def classifier(folder, model, dtype, rows, length, texts, **_):
+    """Logits for tokens, batch after batch."""
     session = _session(folder, model, "AutoModelForSequenceClassification", dtype)
     forward = _forward(session, np.array(load(folder, "ids"))[:rows, :length])
     forward()
 
     def run(_):
-        for _ in range(max(1, 32 // rows)):
+        for _ in range(texts // rows):
             forward()
 
     return Work(run, lambda: _accuracy(session, folder, model))
