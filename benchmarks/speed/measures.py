@@ -117,7 +117,9 @@ def small_batches(rows, length, goal, texts=128):
 _ENCODER_GOALS = {MACHINE: 0.95, ONNX: 1.1, OPENVINO: 1.1}
 MEASURES = {
     "encoder": encoder("pretrained", "float32", _ENCODER_GOALS, warm=True),
-    "encoder-bfloat16": encoder("pretrained", "bfloat16", {MACHINE: 0.75, PYTORCH: 1.4}, warm=True),
+    "encoder-bfloat16": encoder(
+        "pretrained", "bfloat16", {MACHINE: 0.75, PYTORCH: 1.4}, warm=True, quick=False
+    ),
     "encoder-base": encoder("base", "float32", _ENCODER_GOALS, rounds=5, quick=False),
     "finetune": finetuning("float32"),
     "finetune-bfloat16": finetuning("bfloat16"),
