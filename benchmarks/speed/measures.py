@@ -32,7 +32,7 @@ class Measure:
         rounds: How often each side runs.
         warm: Whether a side does the work once more before each run: where a run is short, what
             counts is not how it wakes after the others' turns.
-        quick: Whether `--quick` includes it.
+        quick: Share of the items that `--quick` takes; 0 leaves the measure out.
     """
 
     title: str
@@ -44,15 +44,15 @@ class Measure:
     goals: dict[str, float]
     rounds: int = 15
     warm: bool = False
-    quick: bool = True
+    quick: float = 1
 
 
 KIT, MACHINE = "keras_bert_kit", "matrix products"
 PYTORCH, COMPILED = "PyTorch", "PyTorch compiled"
 ONNX, OPENVINO, LITE = "ONNX Runtime", "OpenVINO", "LiteRT (kit)"
 KERASHUB, GARDEN = "KerasHub", "Model Garden"
-#: Sentences of a round of fine-tuning.
-SENTENCES = 640
+#: Sentences of a round of fine-tuning, and texts of one of prediction.
+SENTENCES, TEXTS = 640, 256
 
 
 def encoder(model, dtype, goals, rows=32, length=128, **options):
@@ -96,7 +96,7 @@ def finetuning(dtype):
         },
         {PYTORCH: 2.0, KERASHUB: 3.0},
         rounds=6,
-        quick=dtype == "float32",
+        quick=0.5 if dtype == "float32" else 0,
     )
 
 
@@ -118,9 +118,9 @@ _ENCODER_GOALS = {MACHINE: 0.95, ONNX: 1.1, OPENVINO: 1.1}
 MEASURES = {
     "encoder": encoder("pretrained", "float32", _ENCODER_GOALS, warm=True),
     "encoder-bfloat16": encoder(
-        "pretrained", "bfloat16", {MACHINE: 0.75, PYTORCH: 1.4}, warm=True, quick=False
+        "pretrained", "bfloat16", {MACHINE: 0.75, PYTORCH: 1.4}, warm=True, quick=0
     ),
-    "encoder-base": encoder("base", "float32", _ENCODER_GOALS, rounds=5, quick=False),
+    "encoder-base": encoder("base", "float32", _ENCODER_GOALS, rounds=5, quick=0),
     "finetune": finetuning("float32"),
     "finetune-bfloat16": finetuning("bfloat16"),
     "pretrain": Measure(
@@ -132,14 +132,14 @@ MEASURES = {
         {KIT: Peer("kit"), PYTORCH: Peer("pytorch")},
         {PYTORCH: 1.5},
         rounds=6,
-        quick=False,
+        quick=0,
     ),
     "predict": Measure(
         "Labels for texts of mixed lengths",
         "predict",
         {"model": "classifier", "batch_size": 32},
         "texts",
-        256,
+        TEXTS,
         {
             KIT: Peer("kit"),
             PYTORCH: Peer("pytorch"),
@@ -149,6 +149,7 @@ MEASURES = {
         },
         {ONNX: 1.2, KERASHUB: 4.0},
         rounds=5,
+        quick=0.5,
     ),
     "latency": Measure(
         "One short text, served",
@@ -171,6 +172,6 @@ MEASURES = {
         {KIT: Peer("kit"), PYTORCH: Peer("pytorch")},
         {PYTORCH: 1.25},
         rounds=3,
-        quick=False,
+        quick=0,
     ),
 }

@@ -9,6 +9,7 @@ The results' file is written after each measure, with a table and a picture besi
 """
 
 import argparse
+import dataclasses
 import datetime
 import json
 import os
@@ -21,7 +22,7 @@ from pathlib import Path
 
 from inputs import served_model, write_inputs
 from matplotlib.figure import Figure
-from measures import KIT, LITE, MACHINE, MEASURES, SENTENCES
+from measures import KIT, LITE, MACHINE, MEASURES, SENTENCES, TEXTS
 
 HERE = Path(__file__).parent
 #: Peers that run in the interpreter of --peers; the others run in this one.
@@ -53,25 +54,31 @@ def main():
     parser.add_argument("--output", type=Path, default=Path("build/bench/speed.json"))
     given = parser.parse_args()
     given.work = given.work.resolve()
+    measures = {name: MEASURES[name] for name in MEASURES if name in given.measure}
+    if given.quick:
+        measures = {name: quickly(one) for name, one in measures.items() if one.quick}
+    items = {one.work: one.items for one in measures.values()}
     most = max(one.rounds for one in MEASURES.values() if one.work in ("finetune", "pretrain"))
-    write_inputs(given.data, given.work, 1 + most, SENTENCES)
+    sizes = items.get("finetune", SENTENCES), items.get("predict", TEXTS)
+    write_inputs(given.data, given.work, 1 + most, *sizes)
     results = {"machine": machine(given.threads), "measures": {}}
-    for name, measure in MEASURES.items():
-        if name not in given.measure:
-            continue
-        if given.quick and not measure.quick:
-            continue
-        rounds = max(2, measure.rounds // 5) if given.quick else measure.rounds
+    for name, measure in measures.items():
         print(f"{name}: {measure.title}", file=sys.stderr)
-        results["measures"][name] = compared(measure, rounds, given)
+        results["measures"][name] = compared(measure, given)
         save(results, given.output)
     if "start" in given.measure:
-        results["start"] = starts(given, 3 if given.quick else 9)
+        results["start"] = starts(given, 1 if given.quick else 9)
         save(results, given.output)
     if "first-request" in given.measure:
         results["first request"] = first_requests(given, 1 if given.quick else 5)
         save(results, given.output)
     print(as_markdown(results))
+
+
+def quickly(measure):
+    """Gives a measure with fewer rounds, and perhaps fewer items."""
+    items, rounds = int(measure.items * measure.quick), max(2, measure.rounds // 5)
+    return dataclasses.replace(measure, items=items, rounds=rounds)
 
 
 def save(results, path):
@@ -95,10 +102,11 @@ def machine(threads):
     }
 
 
-def compared(measure, rounds, given):
+def compared(measure, given):
     """Lets the sides of a measure take turns, and gives what they took."""
+    rounds = measure.rounds + 1  # the first does not count: it traces and compiles
     shared = {
-        **measure.given, "folder": str(given.work), "rounds": rounds + 1, "threads": given.threads
+        **measure.given, "folder": str(given.work), "rounds": rounds, "threads": given.threads
     }  # fmt: skip
     sides = {}
     for name, peer in measure.peers.items():
@@ -110,7 +118,7 @@ def compared(measure, rounds, given):
         else:
             sides[name] = side
     runs = {name: [] for name in sides}
-    for number in range(rounds + 1):  # the first does not count: it traces and compiles
+    for number in range(rounds):
         for name, side in list(sides.items()):
             answer = side.ask({"run": number, "warm": measure.warm})
             if "error" in answer:
