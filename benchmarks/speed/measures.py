@@ -114,6 +114,21 @@ def small_batches(rows, length, goal, texts=128):
     )
 
 
+def lite_latency(dtype):
+    """Makes the measure of LiteRT with its tokenizer, beside ONNX Runtime in float32."""
+    return Measure(
+        f"One short text, LiteRT with its tokenizer, {dtype}",
+        "latency",
+        {"model": "classifier", "dtype": dtype, "length": 64, "requests": 100},
+        "texts",
+        1,
+        {LITE: Peer("lite"), ONNX: Peer("onnx_runtime")},
+        {ONNX: 1.0},
+        rounds=10,
+        quick=1 if dtype == "int8" else 0,
+    )
+
+
 _ENCODER_GOALS = {MACHINE: 0.95, ONNX: 1.1, OPENVINO: 1.1}
 MEASURES = {
     "encoder": encoder("pretrained", "float32", _ENCODER_GOALS, warm=True),
@@ -161,6 +176,8 @@ MEASURES = {
         {ONNX: 1.0},
         rounds=10,
     ),
+    "latency-litert": lite_latency("float32"),
+    "latency-litert-int8": lite_latency("int8"),
     "int8-1": small_batches(1, 64, 1 / 0.75),
     "int8-32": small_batches(32, 64, 1.0),
     "memory": Measure(

@@ -6,7 +6,8 @@ Such a function loads what is needed and gives a `Work`. Nothing here is importe
 
 import dataclasses
 import json
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,3 +29,19 @@ class Work:
 def load(folder: str, name: str) -> Any:
     """Reads one of the inputs that `inputs.py` wrote."""
     return json.loads((Path(folder) / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def one_by_one(answer: Callable[[Any], Any], requests: Sequence[Any]) -> Work:
+    """Makes a `Work` of requests that are answered one at a time, each with its own time."""
+    for request in requests[:5]:
+        answer(request)
+
+    def run(_):
+        times = []
+        for request in requests:
+            start = time.perf_counter()
+            answer(request)
+            times.append(time.perf_counter() - start)
+        return {"times": times}
+
+    return Work(run, lambda: [answer(request) for request in requests])

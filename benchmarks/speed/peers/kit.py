@@ -1,6 +1,5 @@
 """keras_bert_kit, with the defaults that its users get."""
 
-import time
 from pathlib import Path
 
 import keras
@@ -17,7 +16,7 @@ from keras_bert_kit.data import (
     pretraining_batches,
 )
 from keras_bert_kit.training import bert_optimizer, pretraining_losses
-from peers import Work, load
+from peers import Work, load, one_by_one
 
 
 def encoder(folder, model, dtype, rows, length, **_):
@@ -119,18 +118,7 @@ def latency(folder, requests, **_):
     def answer(text):
         return served(text=text)["probabilities"].numpy()[0].tolist()
 
-    for text in texts[:5]:
-        answer(text)
-
-    def run(_):
-        times = []
-        for text in texts:
-            start = time.perf_counter()
-            answer(text)
-            times.append(time.perf_counter() - start)
-        return {"times": times}
-
-    return Work(run, lambda: [answer(text) for text in texts])
+    return one_by_one(answer, texts)
 
 
 def memory(folder, model, rows, length, **_):

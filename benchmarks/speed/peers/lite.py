@@ -7,16 +7,12 @@ from ai_edge_litert.interpreter import Interpreter
 
 import keras_bert_kit as kbk
 from keras_bert_kit.export import litert
-from peers import Work, load
+from peers import Work, load, one_by_one
 
 
 def classifier(folder, model, dtype, rows, length, texts, threads, **_):
     """Logits for tokens, a row after the other."""
-    path = Path(folder) / f"lite-{dtype}-{length}"
-    if not path.exists():
-        network = kbk.BertForSequenceClassification.from_pretrained(f"{folder}/{model}")
-        quantize = {"int8": "dynamic-int8", "float32": "float32"}[dtype]
-        litert(network, path, max_length=length, quantize=quantize)
+    path = _exported(folder, model, dtype, length)
     interpreter = Interpreter(str(path / "model.ids.tflite"), num_threads=threads)
     interpreter.allocate_tensors()
     slots = {_kind(one["name"]): one["index"] for one in interpreter.get_input_details()}
@@ -36,6 +32,26 @@ def classifier(folder, model, dtype, rows, length, texts, threads, **_):
                                            zip(answers, labels, strict=True)]))}  # fmt: skip
 
     return Work(run, check)
+
+
+def latency(folder, model, dtype, length, requests, **_):
+    """One short text at a time, with the tokenizer in the model."""
+    classify = kbk.pipeline(_exported(folder, model, dtype, length))
+    texts = load(folder, "score")[0][:requests]
+
+    def answer(text):
+        return list(classify(text)[0]["probabilities"].values())
+
+    return one_by_one(answer, texts)
+
+
+def _exported(folder, model, dtype, length):
+    path = Path(folder) / f"lite-{dtype}-{length}"
+    if not path.exists():
+        network = kbk.BertForSequenceClassification.from_pretrained(f"{folder}/{model}")
+        quantize = {"int8": "dynamic-int8", "float32": "none"}[dtype]
+        litert(network, path, max_length=length, quantize=quantize)
+    return path
 
 
 def _kind(name):

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from onnxruntime.quantization import quantize_dynamic
 from onnxruntime.transformers.optimizer import optimize_model
 from tokenizers import BertWordPieceTokenizer
 
-from peers import Work, load
+from peers import Work, load, one_by_one
 
 EXPORT = Path(__file__).parents[1] / "to_onnx.py"
 
@@ -74,18 +73,7 @@ def latency(folder, model, requests, **_):
         exponents = np.exp(logits - logits.max())
         return (exponents / exponents.sum()).tolist()
 
-    for text in texts[:5]:
-        answer(text)
-
-    def run(_):
-        times = []
-        for text in texts:
-            start = time.perf_counter()
-            answer(text)
-            times.append(time.perf_counter() - start)
-        return {"times": times}
-
-    return Work(run, lambda: [answer(text) for text in texts])
+    return one_by_one(answer, texts)
 
 
 def _session(folder, model, head, dtype):

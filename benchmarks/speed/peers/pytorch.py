@@ -1,7 +1,5 @@
 """PyTorch transformers, with its fused attention and padding to the longest of a batch."""
 
-import time
-
 import torch
 import transformers
 from transformers import (
@@ -12,7 +10,7 @@ from transformers import (
     DataCollatorForLanguageModeling,
 )
 
-from peers import Work, load
+from peers import Work, load, one_by_one
 
 transformers.logging.set_verbosity_error()
 
@@ -121,7 +119,7 @@ def latency(folder, model, requests, **_):
     def answer(text):
         return network(**tokenizer([text], return_tensors="pt")).logits.softmax(-1)[0].tolist()
 
-    return Work(_each(answer, texts), lambda: [answer(text) for text in texts])
+    return one_by_one(answer, texts)
 
 
 def memory(folder, model, rows, length, **_):
@@ -157,18 +155,3 @@ def _step(network, loss, optimizer, schedule):
     optimizer.step()
     schedule.step()
     optimizer.zero_grad()
-
-
-def _each(answer, texts):
-    for text in texts[:5]:
-        answer(text)
-
-    def run(_):
-        times = []
-        for text in texts:
-            start = time.perf_counter()
-            answer(text)
-            times.append(time.perf_counter() - start)
-        return {"times": times}
-
-    return run
