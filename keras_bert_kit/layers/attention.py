@@ -30,10 +30,11 @@ class MultiHeadSelfAttention(keras.layers.Layer):
             with queries on the second axis; or float tensor (B, 1, 1, S) or (B, 1, S, S), which is
             added to the scores; `None` sees everything.
         return_attention_scores: Whether to also return the probabilities.
+        output_length: How many positions attend, from the first on (Q); `None` means all, S.
 
     Returns:
-        float tensor (B, S, H); with `return_attention_scores` a pair with the attention
-        probabilities (B, N, S, S).
+        float tensor (B, Q, H); with `return_attention_scores` a pair with the attention
+        probabilities (B, N, Q, S).
 
     Raises:
         TypeError: The mask is of another dtype.
@@ -89,26 +90,24 @@ class MultiHeadSelfAttention(keras.layers.Layer):
         hidden_states,
         attention_mask=None,
         return_attention_scores=False,
+        output_length=None,
         training=None,
     ):
         """Attends; see the class."""
-        batch, length = ops.shape(hidden_states)[:2]
-        # As a matrix, so that a projection and its bias become one operation.
-        tokens = ops.reshape(hidden_states, (-1, self.hidden_size))  # (B * S, H)
-        query, key, value = (
-            self._split_heads(projection(tokens), batch, length)
-            for projection in (self.query, self.key, self.value)
-        )
+        queries = first_positions(hidden_states, output_length)
+        query = self._heads(self.query, queries)  # (B, N, Q, D)
+        key, value = (self._heads(one, hidden_states) for one in (self.key, self.value))
         # The scale stands at the product, which takes it in; at the projection it is one more pass.
         query = query * self.head_size**-0.5
-        scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))  # (B, N, S, S)
+        scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))  # (B, N, Q, S)
         if attention_mask is not None:
-            scores = scores + attention_bias(attention_mask, scores.dtype)
+            bias = attention_bias(attention_mask, scores.dtype)
+            scores = scores + (bias if output_length is None else bias[:, :, :output_length])
         probabilities = ops.softmax(scores, axis=-1)
         context = ops.matmul(self.dropout(probabilities, training=training), value)
-        context = ops.transpose(context, (0, 2, 1, 3))  # (B, S, N, D)
-        output = self.output_dense(ops.reshape(context, (-1, self.hidden_size)))  # (B * S, H)
-        output = ops.reshape(output, (batch, length, self.hidden_size))
+        context = ops.transpose(context, (0, 2, 1, 3))  # (B, Q, N, D)
+        output = self.output_dense(ops.reshape(context, (-1, self.hidden_size)))  # (B * Q, H)
+        output = ops.reshape(output, ops.shape(queries))
         return (output, probabilities) if return_attention_scores else output
 
     def get_config(self):
@@ -129,9 +128,18 @@ class MultiHeadSelfAttention(keras.layers.Layer):
             name=name,
         )
 
-    def _split_heads(self, x, batch, length):
+    def _heads(self, projection, x):
+        """Projects hidden states (B, S, H), and splits them into heads (B, N, S, D)."""
+        batch, length = ops.shape(x)[:2]
+        # As a matrix, so that a projection and its bias become one operation.
+        x = projection(ops.reshape(x, (-1, self.hidden_size)))  # (B * S, H)
         x = ops.reshape(x, (batch, length, self.num_attention_heads, self.head_size))
-        return ops.transpose(x, (0, 2, 1, 3))  # (B, N, S, D)
+        return ops.transpose(x, (0, 2, 1, 3))
+
+
+def first_positions(hidden_states, length):
+    """Gives the first `length` positions of hidden states (B, S, H), or all where it is `None`."""
+    return hidden_states if length is None else hidden_states[:, :length]
 
 
 def attention_bias(attention_mask, dtype):

@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from keras_bert_kit.layers.activations import activation
-from keras_bert_kit.layers.attention import MultiHeadSelfAttention
+from keras_bert_kit.layers.attention import MultiHeadSelfAttention, first_positions
 from keras_bert_kit.layers.checks import check_rate
 from keras_bert_kit.layers.dropout import Dropout
 from keras_bert_kit.layers.normalization import LayerNormalization
@@ -33,10 +33,11 @@ class TransformerEncoderBlock(keras.layers.Layer):
     Call arguments:
         hidden_states: float tensor (B, S, H).
         attention_mask: int or bool tensor (B, S) or (B, S, S), nonzero where a key may be seen.
-        return_attention_scores: Whether to also return the attention probabilities (B, N, S, S).
+        return_attention_scores: Whether to also return the attention probabilities (B, N, Q, S).
+        output_length: How many positions are computed, from the first on (Q); `None` means all, S.
 
     Returns:
-        float tensor (B, S, H), or a pair with the attention probabilities.
+        float tensor (B, Q, H), or a pair with the attention probabilities.
 
     Raises:
         TypeError: The mask is neither of an integer dtype nor bool.
@@ -104,21 +105,28 @@ class TransformerEncoderBlock(keras.layers.Layer):
         self.built = True
 
     def call(
-        self, hidden_states, attention_mask=None, return_attention_scores=False, training=None
+        self,
+        hidden_states,
+        attention_mask=None,
+        return_attention_scores=False,
+        output_length=None,
+        training=None,
     ):
         """Runs the block; see the class."""
         attended, probabilities = self.attention(
             self.attention_layer_norm(hidden_states) if self.norm_first else hidden_states,
             attention_mask=attention_mask,
             return_attention_scores=True,
+            output_length=output_length,
             training=training,
         )
+        hidden_states = first_positions(hidden_states, output_length)
         hidden_states = hidden_states + self.dropout(attended, training=training)
         if not self.norm_first:
             hidden_states = self.attention_layer_norm(hidden_states)
         shape = ops.shape(hidden_states)
         # As a matrix, so that a product, its bias, activation and sum become one operation.
-        hidden_states = ops.reshape(hidden_states, (-1, self.hidden_size))  # (B * S, H)
+        hidden_states = ops.reshape(hidden_states, (-1, self.hidden_size))  # (B * Q, H)
         fed = self.output_layer_norm(hidden_states) if self.norm_first else hidden_states
         fed = activation(self.hidden_act, training)(self.intermediate_dense(fed))
         fed = self.output_dense(fed)
@@ -128,19 +136,21 @@ class TransformerEncoderBlock(keras.layers.Layer):
         hidden_states = ops.reshape(hidden_states, shape)
         return (hidden_states, probabilities) if return_attention_scores else hidden_states
 
-    def call_and_recompute(self, hidden_states, attention_mask=None):
+    def call_and_recompute(self, hidden_states, attention_mask=None, output_length=None):
         """Calls the block in training, without keeping its activations for the backward pass.
 
         Args:
             hidden_states: float tensor (B, S, H).
             attention_mask: int or bool tensor (B, S) or (B, S, S).
+            output_length: How many positions are computed, from the first on (Q).
 
         Returns:
-            float tensor (B, S, H), that of a call with `training=True`.
+            float tensor (B, Q, H), that of a call with `training=True`.
         """
         # A call draws one seed for the probabilities and one after each of the two parts.
         draws = {self.attention.dropout: 1, self.dropout: 2}
-        return recompute(self, hidden_states, draws, attention_mask=attention_mask, training=True)
+        given = {"attention_mask": attention_mask, "output_length": output_length}
+        return recompute(self, hidden_states, draws, **given, training=True)
 
     def get_config(self):
         """Gives the constructor's arguments."""
@@ -186,11 +196,13 @@ class TransformerEncoder(keras.layers.Layer):
         output_hidden_states: Whether to return what goes into the first block and comes out of
             each; with `norm_first` the last of them is normalised.
         output_attentions: Whether to return the attention probabilities of each block.
+        output_length: How many positions are wanted of the last block, from the first on (Q), which
+            then computes no others; `None` means all, S.
 
     Returns:
-        float tensor (B, S, H); with one of the two options a dict with `last_hidden_state`,
-        `hidden_states` (L + 1 tensors (B, S, H)) and `attentions` (L tensors (B, N, S, S)), as
-        far as they were asked for.
+        float tensor (B, Q, H); with one of the two options a dict with `last_hidden_state`,
+        `hidden_states` (L + 1 tensors (B, S, H), the last (B, Q, H)) and `attentions` (L tensors
+        (B, N, S, S), the last (B, N, Q, S)), as far as they were asked for.
 
     Example:
         >>> encoder = TransformerEncoder(
@@ -261,20 +273,21 @@ class TransformerEncoder(keras.layers.Layer):
         attention_mask=None,
         output_hidden_states=False,
         output_attentions=False,
+        output_length=None,
         training=None,
     ):
         """Runs the blocks in turn; see the class."""
         recomputed = self.gradient_checkpointing and training and not output_attentions
         all_hidden_states, all_attentions = [hidden_states], []
         for block in self.blocks:
+            given = {"attention_mask": attention_mask}
+            if block is self.blocks[-1]:
+                given["output_length"] = output_length
             if recomputed:
-                hidden_states = block.call_and_recompute(hidden_states, attention_mask)
+                hidden_states = block.call_and_recompute(hidden_states, **given)
             else:
                 hidden_states, probabilities = block(
-                    hidden_states,
-                    attention_mask=attention_mask,
-                    return_attention_scores=True,
-                    training=training,
+                    hidden_states, **given, return_attention_scores=True, training=training
                 )
                 all_attentions.append(probabilities)
             all_hidden_states.append(hidden_states)

@@ -28,10 +28,13 @@ class BertModel(PretrainedModel):
             the token table would give. Gradients flow into it.
         output_hidden_states: Whether to return all hidden states.
         output_attentions: Whether to return the attention probabilities.
+        pooled_only: Whether `pooler_output` is all that is wanted of the last block, which then
+            computes the first token alone: the same numbers for, in a model of 6 blocks, about a
+            seventh less work.
 
     Returns:
-        A `ModelOutput` of `last_hidden_state`, float (B, S, H), `pooler_output`, float (B, H), and
-        if asked for, `hidden_states` and `attentions`.
+        A `ModelOutput` of `last_hidden_state`, float (B, S, H), or (B, 1, H) with `pooled_only`,
+        `pooler_output`, float (B, H), and if asked for, `hidden_states` and `attentions`.
 
     Example:
         >>> model = BertModel.from_pretrained("path/to/model")
@@ -100,6 +103,7 @@ class BertModel(PretrainedModel):
         inputs_embeds=None,
         output_hidden_states=False,
         output_attentions=False,
+        pooled_only=False,
         training=None,
     ):
         """Encodes; see the class."""
@@ -121,6 +125,7 @@ class BertModel(PretrainedModel):
             attention_mask=attention_mask,
             output_hidden_states=output_hidden_states,
             output_attentions=output_attentions,
+            output_length=1 if pooled_only else None,
             training=training,
         )
         if not isinstance(outputs, dict):

@@ -96,7 +96,7 @@ class BertForDocumentClassification(PretrainedModel):
         _check_windows(inputs[0])
         windows, length = ops.shape(inputs[0])[1:]
         flat = [None if x is None else ops.reshape(x, (-1, length)) for x in inputs]  # (B*W, S)
-        pooled = self.bert(*flat, training=training)["pooler_output"]
+        pooled = self.bert(*flat, pooled_only=True, training=training)["pooler_output"]
         pooled = ops.reshape(pooled, (-1, windows, self.config.hidden_size))  # (B, W, H)
         mask = None if inputs[2] is None else ops.any(ops.cast(inputs[2], "bool"), axis=-1)
         vector, weights = self.window_pooling(pooled, mask, return_window_weights=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from keras_bert_kit.models.bert import BertModel
 from keras_bert_kit.models.pretrained import PretrainedModel
@@ -12,6 +12,9 @@ class EncoderWithHead(PretrainedModel):
     """Base of the models that turn the encoder's outputs into their own, whatever the inputs.
 
     A model of it makes its head in `__init__` and gives `_from_encoder`.
+
+    Attributes:
+        pooled_only: Whether the head takes nothing but `pooler_output`.
 
     Args:
         config: The model's config.
@@ -23,6 +26,8 @@ class EncoderWithHead(PretrainedModel):
         inputs_embeds: float tensor (B, S, H), given by its name and instead of `input_ids`: what
             the token table would give. Gradients flow into it.
     """
+
+    pooled_only: ClassVar[bool] = False
 
     def __init__(self, config, tokenizer=None, add_pooling_layer=True, **kwargs):
         super().__init__(config, tokenizer, **kwargs)
@@ -50,5 +55,7 @@ class EncoderWithHead(PretrainedModel):
     ):
         """Computes; see the class."""
         inputs = (input_ids, token_type_ids, attention_mask, position_ids)
-        outputs = self.bert(*inputs, inputs_embeds=inputs_embeds, training=training)
+        outputs = self.bert(
+            *inputs, inputs_embeds=inputs_embeds, pooled_only=self.pooled_only, training=training
+        )
         return self._from_encoder(outputs, training)

@@ -74,6 +74,6 @@ class BertForMultipleChoice(PretrainedModel):
         )
         choices, length = ops.shape(inputs[0])[1:]
         flat = [None if x is None else ops.reshape(x, (-1, length)) for x in inputs]  # (B*C, S)
-        pooled = self.bert(*flat, training=training)["pooler_output"]
+        pooled = self.bert(*flat, pooled_only=True, training=training)["pooler_output"]
         logits = self.classifier(pooled, training=training)  # (B*C, 1)
         return {"logits": ops.reshape(logits, (-1, choices))}

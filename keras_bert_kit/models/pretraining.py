@@ -170,6 +170,7 @@ class BertForNextSentencePrediction(EncoderWithHead):
     """
 
     heads = ("pooler/", "next_sentence/")
+    pooled_only = True
 
     def __init__(self, config, tokenizer=None, **kwargs):
         super().__init__(config, tokenizer, **kwargs)

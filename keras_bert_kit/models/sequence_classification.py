@@ -36,6 +36,7 @@ class BertForSequenceClassification(EncoderWithHead):
     """
 
     heads = ("pooler/", "classifier/")
+    pooled_only = True
 
     def __init__(self, config, tokenizer=None, **kwargs):
         super().__init__(config, tokenizer, **kwargs)

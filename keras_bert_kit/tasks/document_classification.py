@@ -102,7 +102,9 @@ class ServedDocuments(ServedClassifier):
 
     def __init__(self, model, tokenizer, **options):
         super().__init__(model, tokenizer, **options)
-        self._windows = self.network(lambda inputs: model.bert(inputs, training=False))
+        self._windows = self.network(
+            lambda inputs: model.bert(inputs, pooled_only=True, training=False)
+        )
         self._pooled = self.network(self._classify, _POOLED)
 
     def functions(self):

@@ -259,6 +259,24 @@ def test_the_encoder_returns_every_state_and_attention_when_asked(norm_first):
     assert layer(STATES, output_attentions=True).keys() == {"last_hidden_state", "attentions"}
 
 
+@pytest.mark.parametrize("norm_first", [False, True])
+@pytest.mark.parametrize(
+    "mask",
+    [None, MASK, MASK[:, None] * np.tri(S, dtype="int32"), -9.0 * (1 - MASK[:, None, None])],
+    ids=["no mask", "keys", "keys of each query", "added"],
+)
+@pytest.mark.parametrize("length", [1, 3])
+def test_the_last_block_may_compute_the_first_positions_alone(mask, norm_first, length):
+    layer = TransformerEncoder(**{**BLOCK, "norm_first": norm_first}, num_hidden_layers=2)
+    asked = {"attention_mask": mask, "output_hidden_states": True, "output_attentions": True}
+    whole, first = layer(STATES, **asked), layer(STATES, **asked, output_length=length)
+    whole["last_hidden_state"] = whole["last_hidden_state"][:, :length]
+    before, last = whole["hidden_states"][:-1], whole["hidden_states"][-1]
+    whole["hidden_states"] = (*before, last[:, :length])
+    whole["attentions"] = (whole["attentions"][0], whole["attentions"][1][:, :, :length])
+    check_same(first, whole)
+
+
 def test_dropout_is_seen_in_training_alone():
     for layer, inputs in [
         (MultiHeadSelfAttention(**ATTENTION, attention_probs_dropout_prob=0.5), STATES),

@@ -67,6 +67,11 @@ def test_recomputation_gives_the_same_outputs_and_gradients(mode, norm_first):
     assert all(np.abs(gradient).max() > 0 for gradient in gradients)
 
 
+def test_recomputation_of_the_first_position_alone():
+    arguments = {"output_length": 1, "output_hidden_states": True}
+    check_same(*(train(encoder(on), "graph", **arguments) for on in (True, False)), ROUNDING)
+
+
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_recomputation_keeps_mixed_precision(policy):
     # Not in a graph, whose fused operations round less often than the policy says.

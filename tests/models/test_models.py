@@ -1,9 +1,11 @@
+import dataclasses
 import subprocess
 import sys
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from checks import check_same, randomise
 
 from keras_bert_kit import (
@@ -159,6 +161,37 @@ def test_hidden_states_and_attentions_are_returned_when_asked():
     embedded = model.embeddings(INPUTS["input_ids"], INPUTS["token_type_ids"])
     check_same(states[0], embedded, atol=0)
     assert {*model(INPUTS, output_attentions=True)} == {*outputs} - {"hidden_states"}
+
+
+def test_the_first_token_alone_has_the_same_pooled_output_and_gradients():
+    model = randomise(BertModel(dataclasses.replace(CONFIG, hidden_dropout_prob=0.0,
+                                                    attention_probs_dropout_prob=0.0)))  # fmt: skip
+
+    @tf.function
+    def run(pooled_only):
+        with tf.GradientTape() as tape:
+            outputs = model(INPUTS, pooled_only=pooled_only, training=True)
+            loss = tf.reduce_sum(outputs["pooler_output"] ** 3)
+        weights = [weight.value for weight in model.trainable_weights]
+        gradients = tape.gradient(loss, weights)
+        return outputs, [tf.convert_to_tensor(gradient) for gradient in gradients]
+
+    (whole, expected), (first, gradients) = run(False), run(True)
+    assert first["last_hidden_state"].shape == (B, 1, 20)
+    check_same(first["pooler_output"], whole["pooler_output"])
+    check_same(gradients, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "model_class", [BertForSequenceClassification, BertForNextSentencePrediction]
+)
+def test_models_of_the_pooled_output_ask_for_nothing_else(model_class, monkeypatch):
+    model, shapes = model_class(CONFIG), []
+    dense = model.bert.encoder.blocks[-1].output_dense
+    inner = dense.call
+    monkeypatch.setattr(dense, "call", lambda x: (shapes.append(tuple(x.shape)), inner(x))[1])
+    model(INPUTS)
+    assert shapes == [(B, 37)]
 
 
 def test_the_pooling_layer_can_be_left_out(tmp_path):
