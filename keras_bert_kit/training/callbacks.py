@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +92,50 @@ class ProgressBar(keras.callbacks.Callback):
             for name, value in sorted((logs or {}).items())
             if self.metric is None or name in shown
         )
+
+
+class BetweenBatches(keras.callbacks.Callback):
+    """Lets Ctrl-C strike between two batches, not in the midst of one.
+
+    In its midst TensorFlow may be tracing. It then fails with an error of its own, or loses the
+    interruption. So within this context the first Ctrl-C waits for the end of a batch, of an epoch
+    or of the context; a second one strikes at once. As a callback it stands last, so that what an
+    epoch gave is kept. It does nothing outside of the main thread, or where the program handles
+    SIGINT itself.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.asked = self.handles = False
+
+    def __enter__(self):
+        mine = threading.current_thread() is threading.main_thread()
+        self.handles = mine and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        if self.handles:
+            signal.signal(signal.SIGINT, self._ask)
+        return self
+
+    def __exit__(self, error_type, error, traceback):
+        if self.handles:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        if error is None:
+            self._strike()
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Strikes, if it was asked for."""
+        self._strike()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Strikes, if it was asked for."""
+        self._strike()
+
+    def _ask(self, number, frame):
+        self.asked = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _strike(self):
+        if self.asked:
+            raise KeyboardInterrupt
 
 
 class Validation(keras.callbacks.Callback):

@@ -18,7 +18,12 @@ from keras_bert_kit.checkpoints.folders import check_free, replaced_folder
 from keras_bert_kit.data.batching import bucketed_batches
 from keras_bert_kit.models import PretrainedModel
 from keras_bert_kit.tasks.task import Task, TaskData
-from keras_bert_kit.training.callbacks import EpochCheckpoint, ProgressBar, Validation
+from keras_bert_kit.training.callbacks import (
+    BetweenBatches,
+    EpochCheckpoint,
+    ProgressBar,
+    Validation,
+)
 from keras_bert_kit.training.model_card import write_model_card
 from keras_bert_kit.training.optimizers import bert_optimizer
 from keras_bert_kit.training.plots import plot_confusion_matrix, plot_training_curves
@@ -68,7 +73,8 @@ def finetune(
     _fit(task, recipe, model, train, validation, state, progress)
 
     best = task.model_class.from_pretrained(state.best, new_head=False)
-    scores = validation and task.evaluate(best, validation, recipe.batch_size)
+    with BetweenBatches():
+        scores = validation and task.evaluate(best, validation, recipe.batch_size)
     result = FinetuningResult(
         output=output,
         history=state.history,
@@ -169,24 +175,24 @@ def fit_model(
         The logs of each epoch.
     """
     steps = _steps(recipe, len(train.features))
-    epochs = range(done, recipe.epochs)
-    batches = bucketed_batches(
-        train.features,
-        None,
-        recipe.batch_size,
-        recipe.seed,
-        epochs,
-        few_lengths=bool(model.jit_compile),
-    )
+    bar = ProgressBar(steps, recipe.epochs, recipe.metric)
     with contextlib.ExitStack() as stack:
-        bar = ProgressBar(steps, recipe.epochs, recipe.metric)
-        bars = [stack.enter_context(bar)] if progress else []
+        contexts = [*([bar] if progress else []), BetweenBatches()]
+        inner = [stack.enter_context(context) for context in contexts]
+        batches = bucketed_batches(
+            train.features,
+            None,
+            recipe.batch_size,
+            recipe.seed,
+            range(done, recipe.epochs),
+            few_lengths=bool(model.jit_compile),
+        )
         return model.fit(
             batches,
             epochs=recipe.epochs,
             initial_epoch=done,
             steps_per_epoch=steps,
-            callbacks=[*callbacks, *bars],
+            callbacks=[*callbacks, *inner],
             shuffle=False,  # the batches are shuffled already
             verbose=0,
         )

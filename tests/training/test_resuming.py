@@ -4,6 +4,8 @@ import csv
 import dataclasses
 import json
 import shutil
+import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import keras
@@ -13,7 +15,7 @@ import safetensors.numpy
 
 from keras_bert_kit import BertForSequenceClassification
 from keras_bert_kit.training import finetune, model_state
-from keras_bert_kit.training.callbacks import EpochCheckpoint
+from keras_bert_kit.training.callbacks import BetweenBatches, EpochCheckpoint
 
 EPOCHS = 4
 
@@ -223,3 +225,90 @@ def raising(error):
         raise error
 
     return fail
+
+
+@pytest.fixture
+def usual_ctrl_c():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
+
+
+class CtrlC(keras.callbacks.Callback):
+    """Strikes in the midst of the second batch."""
+
+    def __init__(self, times):
+        super().__init__()
+        self.times = times
+        self.seen = []
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.seen.append(f"{batch} begins")
+        if batch == 1:
+            for _ in range(self.times):
+                signal.raise_signal(signal.SIGINT)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.seen.append(f"{batch} ends")
+
+
+@pytest.mark.parametrize(
+    ("times", "seen"),
+    [
+        (1, ["0 begins", "0 ends", "1 begins", "1 ends"]),
+        (2, ["0 begins", "0 ends", "1 begins"]),
+    ],
+)
+def test_ctrl_c_strikes_between_batches_or_twice_at_once(usual_ctrl_c, times, seen):
+    model = keras.Sequential([keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    watch = CtrlC(times)
+    with pytest.raises(KeyboardInterrupt), BetweenBatches() as between:
+        model.fit(np.ones((6, 2)), np.ones(6), 2, callbacks=[watch, between], verbose=0)
+    assert watch.seen == seen
+
+
+def test_ctrl_c_outside_of_batches_strikes_at_the_end_of_the_context(usual_ctrl_c):
+    lived = []
+
+    def work():
+        with BetweenBatches():
+            signal.raise_signal(signal.SIGINT)
+            lived.append("on")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert lived == ["on"]
+
+
+def test_a_program_that_handles_ctrl_c_keeps_its_handler(usual_ctrl_c):
+    caught = []
+    signal.signal(signal.SIGINT, lambda *_: caught.append(1))
+    with BetweenBatches() as between:
+        signal.raise_signal(signal.SIGINT)
+        between.on_epoch_end(0)
+    assert caught == [1]
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def test_another_thread_sets_no_handler(usual_ctrl_c):
+    with ThreadPoolExecutor(1) as pool:
+        between = pool.submit(BetweenBatches().__enter__).result()
+    assert not between.handles
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_fine_tuning_ends_between_batches(usual_ctrl_c, long_recipe, tmp_path, monkeypatch):
+    lived = []
+
+    def strike(self, batch, logs=None):
+        signal.raise_signal(signal.SIGINT)
+        lived.append(batch)
+
+    monkeypatch.setattr(EpochCheckpoint, "on_train_batch_begin", strike)
+    with pytest.raises(KeyboardInterrupt):
+        run(long_recipe, tmp_path / "out")
+    assert lived == [0]
+    assert [path.name for path in tmp_path.iterdir()] == ["out.training"]
