@@ -51,7 +51,7 @@ def export(
         str | None, typer.Option(help="litert: none, float16, dynamic-int8, int8 or int16x8.")
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="litert: labelled texts to measure the accuracy on.")
+        Path | None, typer.Option(help="litert: labelled texts to measure accuracy on.")
     ] = None,
     max_drop: Annotated[
         float | None, typer.Option(min=0, help="litert: points of accuracy that may be lost.")

@@ -143,7 +143,7 @@ class BertForTokenClassification(EncoderWithHead):
         """
         if self.crf is not None:
             return self.crf.decode(logits, mask)[0]
-        tags = ops.cast(ops.argmax(logits, axis=-1), "int32")
+        tags = tf.argmax(logits, axis=-1, output_type="int32")  # Keras' is more than LiteRT knows
         return tags if mask is None else ops.where(ops.cast(mask, "bool"), tags, 0)
 
     def tag_probabilities(self, logits, mask=None):
@@ -159,7 +159,9 @@ class BertForTokenClassification(EncoderWithHead):
         if self.crf is not None:
             return self.crf.marginals(logits, mask)
         found = ops.softmax(ops.cast(logits, "float32"), axis=-1)
-        return found if mask is None else ops.where(ops.cast(mask, "bool")[..., None], found, 0.0)
+        if mask is None:
+            return found
+        return ops.where(ops.expand_dims(ops.cast(mask, "bool"), -1), found, 0.0)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Computes the compiled loss, or that of the conditional random field.
@@ -201,7 +203,7 @@ class BertForTokenClassification(EncoderWithHead):
             )
         seen = ops.cast(attention_mask, "bool")
         states = self.lstm(states, mask=seen, training=training)
-        return states * ops.cast(seen[..., None], states.dtype)
+        return states * ops.cast(ops.expand_dims(seen, -1), states.dtype)
 
     def _field_loss(self, logits, tags, weights):
         """Computes a replica's part of the mean over the labelled places of the whole batch.

@@ -10,6 +10,10 @@ import numpy as np
 
 from keras_bert_kit.config import BertConfig
 from keras_bert_kit.interpreter import LiteModel
+from keras_bert_kit.serving.columns import COLUMNS, in_order
+
+#: All that a classifier of texts gives.
+_NUMBERS = {"probabilities", "scores"}
 
 #: The file in a folder that `export.litert` wrote.
 TEXT_FILE = "model.text.tflite"
@@ -22,7 +26,7 @@ def is_lite_model(path: str | Path) -> bool:
 
 
 def lite_functions(path: str | Path) -> dict[str, Callable]:
-    """Gives a classifier's functions by signature name, from strings (B,) to arrays.
+    """Gives a model's functions by signature name, from strings (B,) to arrays.
 
     Args:
         path: `model.text.tflite`, beside which lies `config.json`; or the folder with both.
@@ -44,7 +48,7 @@ def lite_functions(path: str | Path) -> dict[str, Callable]:
     functions = {
         name: _function(model, name, inputs["inputs"], config)
         for name, inputs in model.signatures.items()
-        if set(inputs["inputs"]) <= {"text", "text_pair"} and name in ("serving_default", "pair")
+        if set(inputs["inputs"]) <= set(COLUMNS) and name in ("serving_default", "pair")
     }
     if "serving_default" not in functions:
         raise ValueError(
@@ -57,10 +61,12 @@ def lite_functions(path: str | Path) -> dict[str, Callable]:
 def _function(model: LiteModel, signature: str, names: list[str], config: BertConfig) -> Callable:
     def run(**columns):
         outputs = model.run(signature, **{name: np.asarray(v) for name, v in columns.items()})
-        return _answer(next(iter(outputs.values())), config)
+        if outputs.keys() <= _NUMBERS:
+            return _answer(next(iter(outputs.values())), config)
+        return outputs
 
     run.__signature__ = inspect.Signature(
-        [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in sorted(names)]
+        [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in in_order(names)]
     )
     return run
 

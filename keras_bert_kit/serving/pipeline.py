@@ -13,6 +13,7 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401, registers the ops that the artefact's tokenizer uses
 
 from keras_bert_kit.serving.answers import answers_of_rows
+from keras_bert_kit.serving.columns import in_order
 from keras_bert_kit.serving.lite import is_lite_model, lite_functions
 
 
@@ -77,7 +78,7 @@ class Pipeline:
         """
         function = self.functions[signature]
         if hasattr(function, "structured_input_signature"):
-            return sorted(function.structured_input_signature[1], key=_place)
+            return in_order(function.structured_input_signature[1])
         if isinstance(function, tf.types.experimental.PolymorphicFunction):
             function = function.python_function
         return list(inspect.signature(function).parameters)
@@ -134,11 +135,3 @@ class Pipeline:
             f"The model must be given the columns of {' or '.join(found.values())}. "
             f"Received: {columns} columns"
         )
-
-
-# A SavedModel does not keep the order of a signature's inputs.
-_ORDER = ("question", "context", "text", "text_pair", "choices")
-
-
-def _place(name: str) -> tuple[int, str]:
-    return (_ORDER.index(name) if name in _ORDER else len(_ORDER)), name

@@ -19,7 +19,7 @@ from keras_bert_kit.tasks.text_classification import (
     ServedClassifier,
     TextClassification,
 )
-from keras_bert_kit.tokenization.offsets import character_offsets
+from keras_bert_kit.tokenization.rows import at_columns, put_back
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,13 +130,14 @@ class ServedDocuments(ServedClassifier):
         first = tf.reduce_min(tf.where(real, position, tf.int32.max), axis=2)
         last = tf.maximum(tf.reduce_max(position, axis=2), 0)  # (B, W)
         first = tf.where(first <= last, first, 0)
-        token_starts, token_ends = (
-            tf.pad(one.to_tensor(), [[0, 0], [0, 1]]) for one in (starts, ends)
+        empty = tf.expand_dims(starts.row_lengths() == 0, 1)
+        first, last = (
+            tf.where(empty, 0, at_columns(*one)) for one in ((starts, first), (ends, last))
         )
         return {
             **self.answer(probabilities),
-            "windows.start": character_offsets(text, tf.gather(token_starts, first, batch_dims=1)),
-            "windows.end": character_offsets(text, tf.gather(token_ends, last, batch_dims=1)),
+            "windows.start": self.tokenizer.character_offsets(text, first),
+            "windows.end": self.tokenizer.character_offsets(text, last),
             "windows.weight": weights,
             "windows.count": count,
         }
@@ -152,10 +153,7 @@ class ServedDocuments(ServedClassifier):
         real = tf.reduce_any(windows["attention_mask"] > 0, axis=2)  # (B, W)
         flat = {name: tf.boolean_mask(values, real) for name, values in windows.items()}
         vectors = self._windows(self.padded(flat))["pooler_output"]  # (T, H)
-        where = tf.where(real)
-        shape = tf.concat([tf.shape(real), tf.shape(vectors)[1:]], 0)
-        dense = tf.scatter_nd(tf.cast(where, tf.int32), vectors, shape)  # (B, W, H)
-        outputs = self._pooled({"vectors": dense, "real": real})
+        outputs = self._pooled({"vectors": put_back(vectors, real), "real": real})
         return self.numbers(outputs["logits"]), outputs["window_weights"], position
 
     def _classify(self, inputs):

@@ -16,6 +16,7 @@ from keras_bert_kit.data.segmentation import continuing_tokens, load_segmenter
 from keras_bert_kit.models import BertForMaskedLM
 from keras_bert_kit.tasks.served import IDS, MASK, TYPES, Served, texts_spec
 from keras_bert_kit.tasks.task import Task, TaskData, outputs_of_rows
+from keras_bert_kit.tokenization.rows import dense_rows
 
 _POSITIONS = tf.TensorSpec([None, None], tf.int32, name="masked_positions")
 
@@ -182,13 +183,13 @@ class ServedMaskedLM(Served):
         is_mask = inputs["input_ids"] == self.model.tokenizer.mask_token_id
         where = tf.cast(tf.where(is_mask), tf.int32)  # (M, 2), row by row
         count = tf.reduce_sum(tf.cast(is_mask, tf.int32), axis=1)  # (B,)
-        positions = tf.RaggedTensor.from_row_lengths(where[:, 1], count).to_tensor()  # (B, P)
+        positions = dense_rows(where[:, 1], where[:, 0], tf.size(count))  # (B, P)
         outputs = self._predicted({**inputs, "masked_positions": positions})
         probabilities = tf.nn.softmax(tf.cast(outputs["logits"], tf.float32))  # (B, P, V)
         scores, ids = tf.math.top_k(probabilities, self.top_k)  # (B, P, K)
         shape = tf.shape(scores)
         flat = [shape[0], shape[1] * self.top_k]
-        mask = tf.broadcast_to(tf.range(shape[1])[None, :, None], shape)
+        mask = tf.broadcast_to(tf.reshape(tf.range(shape[1]), [1, -1, 1]), shape)
         vocab = tf.constant(self.model.tokenizer.tokens)
         return {
             "predictions.mask": tf.reshape(mask, flat),

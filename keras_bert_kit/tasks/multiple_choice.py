@@ -161,9 +161,10 @@ class ServedMultipleChoice(Served):
         logits = tf.reshape(self._scored(inputs)["logits"], tf.shape(choices))
         probabilities = tf.nn.softmax(tf.cast(logits, tf.float32))  # (B, C)
         choice = tf.argmax(probabilities, axis=1, output_type=tf.int32)
+        first = tf.range(tf.shape(choices)[0]) * tf.shape(choices)[1]
         return {
             "choice": choice,
-            "answer": tf.gather(choices, choice, batch_dims=1),
+            "answer": tf.gather(tf.reshape(choices, [-1]), first + choice),
             "score": tf.reduce_max(probabilities, axis=1),
             "choices.text": choices,
             "choices.score": probabilities,
@@ -171,8 +172,8 @@ class ServedMultipleChoice(Served):
         }
 
     def _scores(self, inputs):
-        one = {name: values[:, None] for name, values in inputs.items()}  # (B*C, 1, S)
-        return {"logits": self.model(one, training=False)["logits"]}
+        pooled = self.model.bert(inputs, pooled_only=True, training=False)["pooler_output"]
+        return {"logits": self.model.classifier(pooled, training=False)}  # (B*C, 1)
 
 
 def question_texts(examples: Choices) -> list[str]:

@@ -14,7 +14,7 @@ from keras_bert_kit.data.windows import encode_questions
 from keras_bert_kit.models import BertForQuestionAnswering
 from keras_bert_kit.tasks.served import Served, texts_spec
 from keras_bert_kit.tasks.task import Task, TaskData
-from keras_bert_kit.tokenization.offsets import character_offsets
+from keras_bert_kit.tokenization.rows import at_columns, put_back
 
 #: Tokens of a question that are looked at, and tokens that a window shares with the one before.
 MAX_QUERY_LENGTH, STRIDE = 64, 128
@@ -160,15 +160,12 @@ class ServedQuestionAnswering(Served):
         scores, firsts, lasts, none = self._spans(question, ids)
         probabilities = tf.nn.softmax(tf.concat([scores, none], 1))  # (B, N + 1)
         is_real = scores > _IMPOSSIBLE / 2
-        first_bytes = _at(starts, firsts)
-        last_bytes = _at(ends, lasts)
-        first_bytes = tf.where(is_real, first_bytes, 0)
-        last_bytes = tf.where(is_real, last_bytes, 0)
-        wide = tf.repeat(context[:, None], tf.shape(firsts)[1], axis=1)
+        first_bytes = tf.where(is_real, at_columns(starts, firsts), 0)
+        last_bytes = tf.where(is_real, at_columns(ends, lasts), 0)
         n_best = {
-            "text": tf.strings.substr(wide, first_bytes, last_bytes - first_bytes, unit="BYTE"),
-            "start": character_offsets(context, first_bytes),
-            "end": character_offsets(context, last_bytes),
+            "text": self.tokenizer.parts_of(context, first_bytes, last_bytes),
+            "start": self.tokenizer.character_offsets(context, first_bytes),
+            "end": self.tokenizer.character_offsets(context, last_bytes),
             "score": tf.where(is_real, probabilities[:, :-1], 0.0),
         }
         best = {"answer" if name == "text" else name: v[:, 0] for name, v in n_best.items()}
@@ -184,9 +181,10 @@ class ServedQuestionAnswering(Served):
         length = self.tokenizer.max_length
         windows = self.tokenizer.windows(
             ids,
-            self.tokenizer.tokenize(question)[:, : query_length(length)],
+            self.tokenizer.tokenize(question),
             max_length=length,
             stride=window_stride(length),
+            max_question_length=query_length(length),
         )
         position = windows.pop("position")  # (B, W, S)
         real = tf.reduce_any(windows["attention_mask"] > 0, axis=2)  # (B, W)
@@ -198,11 +196,9 @@ class ServedQuestionAnswering(Served):
             tf.cast(outputs[name], tf.float32)[:, :size] for name in ("start_logits", "end_logits")
         )
         scores, first, last = self._spans_of_windows(firsts, lasts, places)  # (T, M)
-        counts = tf.reduce_sum(tf.cast(real, tf.int32), axis=1)
 
         def by_row(values, default):
-            ragged = tf.RaggedTensor.from_row_lengths(values, counts, validate=False)
-            return tf.reshape(ragged.to_tensor(default), [tf.shape(counts)[0], -1])
+            return tf.reshape(put_back(values, real, default), [tf.shape(real)[0], -1])
 
         none = by_row((firsts[:, :1] + lasts[:, :1]), float("inf"))  # at [CLS]
         none = tf.reduce_min(none, axis=1, keepdims=True)
@@ -223,9 +219,9 @@ class ServedQuestionAnswering(Served):
         ends, last = tf.math.top_k(lasts, self.n_best)
         places = tf.maximum(places, 0)
         first, last = (tf.gather(places, one, batch_dims=1) for one in (first, last))
-        length = last[:, None, :] - first[:, :, None]  # (T, K, K)
+        length = tf.expand_dims(last, 1) - tf.expand_dims(first, 2)  # (T, K, K)
         fits = (length >= 0) & (length < self.max_answer_length)
-        scores = starts[:, :, None] + ends[:, None, :]
+        scores = tf.expand_dims(starts, 2) + tf.expand_dims(ends, 1)
         scores = tf.where(fits & (scores > _IMPOSSIBLE / 2), scores, _IMPOSSIBLE)
         shape = [tf.shape(scores)[0], self.n_best**2]
         scores, best = tf.math.top_k(tf.reshape(scores, shape), self.n_best)
@@ -257,14 +253,12 @@ def query_length(max_length: int) -> int:
 
 def _is_repeated(scores, first, last):
     """Tells which spans (B, M) another window has with a higher score, or the same and earlier."""
-    same = (first[:, :, None] == first[:, None, :]) & (last[:, :, None] == last[:, None, :])
-    better = scores[:, None, :] > scores[:, :, None]
-    order = tf.range(tf.shape(scores)[1])
-    earlier = (scores[:, None, :] == scores[:, :, None]) & (order[None, :] < order[:, None])
-    return tf.reduce_any(same & (better | earlier), axis=2)
 
+    def each_other(values):
+        return tf.expand_dims(values, 2), tf.expand_dims(values, 1)  # (B, M, 1), (B, 1, M)
 
-def _at(ragged, places):
-    """Gives the values of ragged rows (B, None) at places (B, N); 0 where a row is empty."""
-    dense = tf.pad(ragged.to_tensor(), [[0, 0], [0, 1]])
-    return tf.gather(dense, places, batch_dims=1)
+    (first, other_first), (last, other_last) = each_other(first), each_other(last)
+    score, other_score = each_other(scores)
+    place, other_place = each_other(tf.expand_dims(tf.range(tf.shape(scores)[1]), 0))
+    better = (other_score > score) | ((other_score == score) & (other_place < place))
+    return tf.reduce_any((first == other_first) & (last == other_last) & better, axis=2)

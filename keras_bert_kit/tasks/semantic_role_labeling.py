@@ -19,6 +19,7 @@ from keras_bert_kit.tasks.token_classification import (
     TokenClassification,
     predicted_tags,
 )
+from keras_bert_kit.tokenization.rows import places_in_rows
 
 _PREDICATE = "V"
 
@@ -138,21 +139,16 @@ class ServedRoles(ServedTagger):
         predicates = found.where(found.types == self._predicate)
         marked = self._marked(inputs, begins, words, predicates)
         again = self._tagged(marked)
-        rows = tf.range(tf.size(predicates.rows))
         of_each = _words_of_each(words, predicates.rows)
         arguments = entities_of(of_each, again["tags"], again["scores"], self.table)
         arguments = arguments.where(arguments.types != self._predicate)
-        number = rows - tf.gather(
-            tf.math.cumsum(tf.math.bincount(predicates.rows, minlength=tf.shape(text)[0]),
-                           exclusive=True),
-            predicates.rows,
-        )  # fmt: skip
-        labels = tf.gather(tf.constant([*self.table.types, ""]), arguments.types)
+        number = places_in_rows(predicates.rows, tf.shape(text)[0])
         of_predicate = tf.gather(number, arguments.rows)
         in_text = dataclasses.replace(arguments, rows=tf.gather(predicates.rows, arguments.rows))
+        given = self.tokenizer, text
         return {
-            **listed("predicates", text, predicates),
-            **listed("arguments", text, in_text, predicate=of_predicate, label=labels),
+            **listed("predicates", *given, predicates),
+            **listed("arguments", *given, in_text, self.table.types, predicate=of_predicate),
         }
 
     @property
@@ -170,19 +166,16 @@ class ServedRoles(ServedTagger):
         is_word = rows["input_ids"] != self.tokenizer.sep_token_id
         own = tf.gather(word, predicates.rows) == tf.expand_dims(chosen, 1)
         own &= is_word & (rows["attention_mask"] > 0)
-        return {**rows, "token_type_ids": tf.cast(own, tf.int32)}
+        return {**rows, "token_type_ids": tf.where(own, 1, 0)}
 
 
 def _words_of_each(words: Words, rows: tf.Tensor) -> Words:
     """Gives the words of the text of each predicate, the predicates as rows."""
-    count = tf.reduce_max(tf.concat([words.rows + 1, rows + 1, [0]], 0))
-    ragged = tf.RaggedTensor.from_value_rowids(
-        tf.range(tf.size(words.rows)), tf.cast(words.rows, tf.int64), tf.cast(count, tf.int64)
-    )
-    chosen = tf.gather(ragged, rows)  # (P, None)
-    numbers = chosen.flat_values
+    same = tf.expand_dims(rows, 1) == tf.expand_dims(words.rows, 0)  # (P, T)
+    found = tf.cast(tf.where(same), tf.int32)
+    numbers = found[:, 1]
     return Words(
-        rows=tf.cast(chosen.value_rowids(), tf.int32),
+        rows=found[:, 0],
         places=tf.gather(words.places, numbers),
         starts=tf.gather(words.starts, numbers),
         ends=tf.gather(words.ends, numbers),

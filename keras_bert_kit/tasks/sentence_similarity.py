@@ -145,8 +145,10 @@ class ServedSentenceEncoder(Served):
 
     def embed(self, text):
         """Gives the vectors of texts (B,)."""
-        outputs = self.outputs(self.padded(self.tokenizer(text)))
-        return {"embedding": tf.cast(outputs["sentence_embedding"], tf.float32)}
+        inputs = self.padded(self.tokenizer(text))
+        states = self._encode(inputs)["last_hidden_state"]
+        embedding = self.model.sentence_pooling(states, inputs["attention_mask"])
+        return {"embedding": tf.cast(embedding, tf.float32)}
 
     def compare(self, text, text_pair):
         """Gives the cosines of pairs of texts (B,)."""

@@ -50,6 +50,8 @@ class Served(abc.ABC):
         tokenizer: The tokenizer, or what gives the same ids.
         xla: Whether the network is compiled by XLA, for sequences padded to a few lengths.
         scope: Gives a context in which the network is traced.
+        masked: What the network adds to the scores of masked keys, instead of what the model adds;
+            `None` leaves it to the model. For formats whose whole numbers must cover it.
     """
 
     def __init__(
@@ -58,10 +60,12 @@ class Served(abc.ABC):
         tokenizer: InGraphTokenizer,
         xla: bool = False,
         scope: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext,
+        masked: float | None = None,
     ):
         self.model = model
         self.tokenizer = tokenizer
         self.scope = scope
+        self.masked = masked
         # XLA compiles anew for each length, so there are few: powers of 2, then the longest.
         self.compiled_lengths: list[int] = []
         if xla:
@@ -132,11 +136,21 @@ class Served(abc.ABC):
 
         def traced(inputs):
             with self.scope():
-                return dict(network(inputs))
+                return dict(network(self._with_bias(inputs)))
 
+        if self.masked is not None:
+            return traced  # a converter takes one graph
         inputs = {spec.name: spec for spec in specs}
         compiled = True if self.compiled_lengths else None
         return tf.function(traced, [inputs], autograph=False, jit_compile=compiled)
+
+    def _with_bias(self, inputs):
+        """Turns the mask into what is added to the scores, (B, 1, 1, S), if that is given."""
+        if self.masked is None or "attention_mask" not in inputs:
+            return inputs
+        mask = tf.cast(inputs["attention_mask"], tf.float32)
+        bias = (1.0 - tf.expand_dims(tf.expand_dims(mask, 1), 1)) * self.masked
+        return {**inputs, "attention_mask": bias}
 
     def padded(self, inputs):
         """Pads tokens (B, S) to one of the compiled lengths, where there are such."""

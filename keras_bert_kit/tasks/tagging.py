@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_bert_kit.tokenization.in_graph import InGraphTokenizer
-from keras_bert_kit.tokenization.offsets import character_offsets
+from keras_bert_kit.tokenization.rows import counts_of, dense_rows, places_in_rows
 
 _BEGINS = ("B", "S", "U")
 _PREFIXES = (*_BEGINS, "I", "M", "E", "L")
@@ -112,12 +112,10 @@ def words_of(begins: tf.Tensor, starts: tf.RaggedTensor, ends: tf.RaggedTensor) 
         ends: The same, where it ends.
     """
     length = tf.shape(begins)[1]
-    positions = tf.range(tf.shape(starts.flat_values)[0]) - tf.gather(
-        tf.cast(starts.row_starts(), tf.int32), tf.cast(starts.value_rowids(), tf.int32)
-    )
-    places = positions + 1  # behind [CLS]
+    rows = tf.cast(starts.value_rowids(), tf.int32)
+    places = places_in_rows(rows, tf.shape(begins)[0]) + 1  # behind [CLS]
     kept = places < length - 1  # what was cut has no place
-    rows = tf.boolean_mask(tf.cast(starts.value_rowids(), tf.int32), kept)
+    rows = tf.boolean_mask(rows, kept)
     places = tf.boolean_mask(places, kept)
     token_starts = tf.boolean_mask(starts.flat_values, kept)
     token_ends = tf.boolean_mask(ends.flat_values, kept)
@@ -127,7 +125,7 @@ def words_of(begins: tf.Tensor, starts: tf.RaggedTensor, ends: tf.RaggedTensor) 
         rows=tf.boolean_mask(rows, first),
         places=tf.boolean_mask(places, first),
         starts=tf.boolean_mask(token_starts, first),
-        ends=tf.math.segment_max(token_ends, number),
+        ends=tf.math.unsorted_segment_max(token_ends, number, _how_many(first)),
     )
 
 
@@ -148,48 +146,64 @@ def entities_of(words: Words, tags: tf.Tensor, scores: tf.Tensor, table: TagTabl
     inside = types >= 0
     begins = inside & (tf.gather(table.begins, tag) | (before != types))
     number = tf.boolean_mask(tf.cumsum(tf.cast(begins, tf.int32)) - 1, inside)
+    count = _how_many(begins)
     return Entities(
         rows=tf.boolean_mask(words.rows, begins),
         types=tf.boolean_mask(types, begins),
         starts=tf.boolean_mask(words.starts, begins),
-        ends=tf.math.segment_max(tf.boolean_mask(words.ends, inside), number),
-        scores=tf.math.segment_mean(tf.boolean_mask(words.of(scores), inside), number),
+        ends=tf.math.unsorted_segment_max(tf.boolean_mask(words.ends, inside), number, count),
+        scores=tf.math.unsorted_segment_mean(
+            tf.boolean_mask(words.of(scores), inside), number, count
+        ),
         first_words=tf.cast(tf.squeeze(tf.where(begins), 1), tf.int32),
     )
 
 
-def listed(name: str, texts: tf.Tensor, entities: Entities, **more: tf.Tensor):
+def listed(
+    name: str,
+    tokenizer: InGraphTokenizer,
+    texts: tf.Tensor,
+    entities: Entities,
+    types: Sequence[str] = (),
+    **more: tf.Tensor,
+):
     """Gives entities as the outputs of a signature.
 
     Args:
         name: What they are called, such as "entities".
+        tokenizer: The tokenizer.
         texts: string tensor (B,), the texts.
         entities: The entities.
-        **more: Tensors (E,) of further outputs.
+        types: The names of their types; none, where these are not to be said.
+        **more: int32 tensors (E,) of further outputs.
 
     Returns:
         A dict of `name.text`, string, `name.start` and `name.end`, int32, offsets in characters,
-        `name.score`, float32, and what else is given, all (B, N); and `name.count`, int32 (B,).
+        `name.score`, float32, perhaps `name.label`, string, and what else is given, all (B, N); and
+        `name.count`, int32 (B,).
     """
-    rows = tf.cast(tf.shape(texts)[0], tf.int64)
+    count = tf.shape(texts)[0]
 
-    def dense(values):
-        ragged = tf.RaggedTensor.from_value_rowids(
-            values, tf.cast(entities.rows, tf.int64), nrows=rows, validate=False
-        )
-        return ragged.to_tensor()
+    def dense(values, default=0):
+        return dense_rows(values, entities.rows, count, default)
 
     starts, ends = dense(entities.starts), dense(entities.ends)  # (B, N)
-    wide = tf.repeat(texts[:, None], tf.shape(starts)[1], axis=1)
-    counts = tf.math.bincount(entities.rows, minlength=tf.shape(texts)[0], maxlength=None)
-    return {
-        f"{name}.text": tf.strings.substr(wide, starts, ends - starts, unit="BYTE"),
-        f"{name}.start": character_offsets(texts, starts),
-        f"{name}.end": character_offsets(texts, ends),
-        f"{name}.score": dense(entities.scores),
-        **{f"{name}.{field}": dense(values) for field, values in more.items()},
-        f"{name}.count": counts[: tf.shape(texts)[0]],
+    outputs = {
+        "text": tokenizer.parts_of(texts, starts, ends),
+        "start": tokenizer.character_offsets(texts, starts),
+        "end": tokenizer.character_offsets(texts, ends),
+        "score": dense(entities.scores),
+        **{field: dense(values) for field, values in more.items()},
+        "count": counts_of(entities.rows, count),
     }
+    if types:
+        outputs["label"] = tf.gather([*types, ""], dense(entities.types, len(types)))
+    return {f"{name}.{field}": values for field, values in outputs.items()}
+
+
+def _how_many(chosen: tf.Tensor) -> tf.Tensor:
+    """Counts what is true of a bool tensor."""
+    return tf.reduce_sum(tf.cast(chosen, tf.int32))
 
 
 def _split(name: str) -> tuple[str, str]:

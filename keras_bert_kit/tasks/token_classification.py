@@ -151,8 +151,7 @@ class ServedTagger(Served):
         tagged = self._tagged(inputs)
         words = words_of(word_mask(self.tokenizer, inputs["input_ids"]), starts, ends)
         entities = entities_of(words, tagged["tags"], tagged["scores"], self.table)
-        labels = tf.gather(tf.constant(self.table.types), entities.types)
-        return listed("entities", text, entities, label=labels)
+        return listed("entities", self.tokenizer, text, entities, self.table.types)
 
     def tag_tokens(self, input_ids, attention_mask, token_type_ids):
         """Gives the tags of tokens (B, S)."""
@@ -161,7 +160,7 @@ class ServedTagger(Served):
         names = tf.constant(self.model.config.label_names)
         length = tf.shape(input_ids)[1]
         return {
-            "tags": tf.gather(names, tagged["tags"])[:, :length],
+            "tags": tf.gather(names, tagged["tags"][:, :length]),
             "scores": tagged["scores"][:, :length],
         }
 

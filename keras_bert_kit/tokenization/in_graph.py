@@ -17,13 +17,14 @@ import tensorflow_text as tf_text
 
 from keras_bert_kit.tokenization.lengths import check_max_length, truncation_strategy
 from keras_bert_kit.tokenization.normalizer_map import MARKS, NormalizerMap, build_normalizer_map
-from keras_bert_kit.tokenization.offsets import offsets_as_given
+from keras_bert_kit.tokenization.offsets import bytes_of, character_offsets, offsets_as_given
+from keras_bert_kit.tokenization.rows import at_columns, row_lengths
 from keras_bert_kit.tokenization.vocabulary import (
     MAX_INPUT_CHARS_PER_WORD,
     SPECIAL_TOKENS,
     check_tokens,
 )
-from keras_bert_kit.tokenization.windows import at_columns, check_windows, cut_windows, row_lengths
+from keras_bert_kit.tokenization.windows import check_windows, cut_windows
 
 #: The operations of tensorflow-text that are used.
 TEXT_OPERATIONS = ("FastBertNormalize", "FastWordpieceTokenizeWithOffsets")
@@ -168,10 +169,23 @@ class InGraphTokenizer(keras.layers.Layer):
         texts = tf.convert_to_tensor(texts, tf.string)
         normalized, offsets = self._normalizer.normalize_with_offsets(texts)
         pieces, starts, ends = self._wordpiece.tokenize_with_offsets(normalized)
-        starts, ends = offsets_as_given(texts, offsets, starts, ends)  # (pieces,)
+        starts, ends = offsets_as_given(self.bytes_of(texts), offsets, starts, ends)  # (pieces,)
         ids, kept = self._ids(pieces)
         starts, ends = tf.gather(starts, kept[:-1]), tf.gather(ends, kept[1:] - 1)
         return ids, ids.with_values(starts), ids.with_values(ends)
+
+    def bytes_of(self, texts):
+        """Gives the bytes of texts; see `bytes_of` of the module on offsets."""
+        return bytes_of(texts)
+
+    def character_offsets(self, texts, starts):
+        """Turns offsets in bytes into offsets in characters; see `character_offsets`."""
+        return character_offsets(texts, starts, self.bytes_of)
+
+    def parts_of(self, texts, starts, ends):
+        """Gives parts of texts (B,) between bytes, int32 (B, N): strings (B, N)."""
+        texts = tf.repeat(tf.expand_dims(texts, 1), tf.shape(starts)[1], axis=1)
+        return tf.strings.substr(texts, starts, ends - starts, unit="BYTE")
 
     def pack(self, ids, pair_ids=None, max_length=None, length=None):
         """Adds the special tokens, cuts to `max_length` as `truncation` says, and pads.
@@ -210,7 +224,16 @@ class InGraphTokenizer(keras.layers.Layer):
             "attention_mask": attention_mask,
         }
 
-    def windows(self, ids, question_ids=None, *, max_length, stride=0, max_windows=None):
+    def windows(
+        self,
+        ids,
+        question_ids=None,
+        *,
+        max_length,
+        stride=0,
+        max_windows=None,
+        max_question_length=None,
+    ):
         """Cuts each text into windows that overlap, adds the special tokens and pads.
 
         The windows are those of `BertTokenizer` with `return_overflowing_tokens`: [CLS] text [SEP],
@@ -227,6 +250,7 @@ class InGraphTokenizer(keras.layers.Layer):
             max_length: Longest window in tokens, specials included.
             stride: How many tokens of its text a window shares with the one before it.
             max_windows: Most windows of a text, the first ones; `None` for no limit.
+            max_question_length: Most tokens of a question, the first ones; `None` for no limit.
 
         Returns:
             A dict of int32 tensors (B, W, S), where W is the most windows of a text of the batch
@@ -242,7 +266,8 @@ class InGraphTokenizer(keras.layers.Layer):
         """
         check_windows(max_length, stride, max_windows, paired=question_ids is not None)
         special_ids = (self.cls_token_id, self.sep_token_id, self.pad_token_id)
-        return cut_windows(ids, question_ids, max_length, stride, max_windows, *special_ids)
+        most = max_windows, max_question_length
+        return cut_windows(ids, question_ids, max_length, stride, *most, *special_ids)
 
     def call(self, inputs):
         """Tokenizes and packs; see the class."""

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from keras_bert_kit.tokenization.rows import at_columns, row_lengths, with_axes
+
 
 def cut_windows(
     ids,
@@ -14,6 +16,7 @@ def cut_windows(
     max_length,
     stride,
     max_windows,
+    max_question_length,
     cls_token_id,
     sep_token_id,
     pad_token_id,
@@ -26,6 +29,7 @@ def cut_windows(
         max_length: Longest window in tokens, specials included.
         stride: How many tokens of its text a window shares with the one before it.
         max_windows: Most windows of a text, or `None` for no limit.
+        max_question_length: Most tokens of a question, or `None` for no limit.
         cls_token_id: The id of [CLS].
         sep_token_id: The id of [SEP].
         pad_token_id: The id of [PAD].
@@ -37,10 +41,12 @@ def cut_windows(
     first = tf.ones_like(counts)  # the place of a window where the text begins
     if question_ids is not None:
         questions = row_lengths(question_ids)
+        if max_question_length is not None:
+            questions = tf.minimum(questions, max_question_length)
         first = 2 + _question_lengths(questions, counts, max_length, stride)
     position, length = _window_places(counts, first, max_length, stride, max_windows)
-    first, length = first[:, tf.newaxis, tf.newaxis], length[..., tf.newaxis]
-    place = tf.range(tf.shape(position)[2])[tf.newaxis, tf.newaxis]  # (1, 1, S)
+    first, length = with_axes(first, 2), with_axes(length, 1)
+    place = tf.reshape(tf.range(tf.shape(position)[2]), [1, 1, -1])
     input_ids = at_columns(ids, position)  # (B, W, S)
     if question_ids is not None:
         input_ids = tf.where(place < first, at_columns(question_ids, place - 1), input_ids)
@@ -82,24 +88,6 @@ def check_windows(max_length: int, stride: int, max_windows: int | None, paired:
         )
 
 
-def row_lengths(ragged):
-    """Gives how many values each row of a ragged tensor has, int32 (B,)."""
-    return tf.cast(ragged.row_lengths(), tf.int32)
-
-
-def at_columns(ragged, columns):
-    """Gives each row's values at columns; any value where it has no such column.
-
-    Args:
-        ragged: ragged tensor (B, None).
-        columns: int32 tensor (B or 1, ...).
-    """
-    values = tf.concat([ragged.flat_values, [0]], 0)  # so that there is a value to point at
-    starts = tf.cast(ragged.row_starts(), tf.int32)
-    starts = tf.reshape(starts, [-1, *[1] * (columns.shape.rank - 1)])
-    return tf.gather(values, tf.clip_by_value(starts + columns, 0, tf.size(values) - 1))
-
-
 def _question_lengths(questions, counts, max_length, stride):
     """Gives how many tokens of each question stay, (B,)."""
     room = max_length - 3
@@ -119,13 +107,14 @@ def _window_places(counts, first, max_length, stride, max_windows):
     windows = tf.maximum(-((stride - counts) // step), 1)
     if max_windows is not None:
         windows = tf.minimum(windows, max_windows)
-    number = tf.range(tf.maximum(tf.reduce_max(windows), 1))[tf.newaxis]  # (1, W)
-    exists = number < windows[:, tf.newaxis]  # (B, W)
-    start = number * step[:, tf.newaxis]  # (B, W)
-    taken = tf.clip_by_value(counts[:, tf.newaxis] - start, 0, room[:, tf.newaxis])
-    longest = first + tf.minimum(counts, room) + 1  # (B,)
+    number = tf.expand_dims(tf.range(tf.maximum(tf.reduce_max(windows), 1)), 0)  # (1, W)
+    exists = number < with_axes(windows, 1)  # (B, W)
+    start = number * with_axes(step, 1)  # (B, W)
+    room = with_axes(room, 1)
+    taken = tf.minimum(tf.maximum(with_axes(counts, 1) - start, 0), room)
+    longest = first + tf.minimum(counts, tf.squeeze(room, 1)) + 1  # (B,)
     width = tf.maximum(tf.reduce_max(longest), 2)  # an empty batch has no longest row
-    place = tf.range(width) - first[:, tf.newaxis, tf.newaxis]  # (B, 1, S)
-    in_text = (place >= 0) & (place < taken[..., tf.newaxis]) & exists[..., tf.newaxis]
-    position = tf.where(in_text, start[..., tf.newaxis] + place, -1)  # (B, W, S)
-    return position, tf.where(exists, first[:, tf.newaxis] + taken + 1, 0)
+    place = tf.range(width) - with_axes(first, 2)  # (B, 1, S)
+    in_text = (place >= 0) & (place < with_axes(taken, 1)) & with_axes(exists, 1)
+    position = tf.where(in_text, with_axes(start, 1) + place, -1)  # (B, W, S)
+    return position, tf.where(exists, with_axes(first, 1) + taken + 1, 0)

@@ -15,7 +15,7 @@ from keras_bert_kit.export import LiteModel, litert, serving_functions
 pytest.importorskip("ai_edge_litert")
 pytest.importorskip("ai_edge_quantizer")
 
-from keras_bert_kit.export.lite import exporter, gate
+from keras_bert_kit.export.lite import exporter, gate, graphs
 from keras_bert_kit.export.lite.comparison import Scores
 from keras_bert_kit.export.lite.graphs import LiteClassifier
 from keras_bert_kit.export.lite.operations import check_operations, operations
@@ -162,7 +162,7 @@ def test_the_model_of_texts_tokenizes_as_python(text_model, classifier):
 
 @pytest.mark.data
 def test_the_model_of_texts_tokenizes_real_text_exactly(real_lines, uncased_classifier):
-    converted = LiteModel(LiteClassifier(uncased_classifier, 128).text_model())
+    converted = LiteModel(graphs.text_model(LiteClassifier(uncased_classifier, 128)))
     plain = {**uncased_classifier.tokenizer.get_config(), "split_special_tokens": True}
     tokenizer = BertTokenizer(**plain)
     for some in real_lines:

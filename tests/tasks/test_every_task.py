@@ -7,7 +7,7 @@ import pytest
 from task_cases import CASES
 
 import keras_bert_kit as kbk
-from keras_bert_kit.export import saved_model
+from keras_bert_kit.export import litert, saved_model
 from keras_bert_kit.tasks import TASKS, get_task, task_of
 from keras_bert_kit.training import evaluate
 
@@ -58,6 +58,26 @@ def test_the_artefact_answers_as_the_model(model, case, tmp_path):
     json.dumps(expected)  # plain Python
     found = kbk.pipeline(saved_model(model, tmp_path / "1"))(*columns, batch_size=2)
     check_alike(found, expected)
+
+
+#: Tasks that LiteRT lacks something for, and what.
+NOT_ON_LITE = {"fill-mask": r"\[MASK\]", "token-classification, CRF and LSTM": "use_crf=True"}
+
+
+def test_the_litert_model_answers_as_the_model(model, case, tmp_path):
+    pytest.importorskip("ai_edge_litert")
+    pytest.importorskip("ai_edge_quantizer")
+    name = next(name for name, one in CASES.items() if one is case[1])
+    if name in NOT_ON_LITE:
+        with pytest.raises(ValueError, match=NOT_ON_LITE[name]):
+            litert(model, tmp_path / "lite")
+        return
+    columns = case[1].columns
+    done = litert(model, tmp_path / "lite", max_length=model.max_length)
+    scores = done.models["model.text.tflite"].scores
+    assert scores.largest_difference < 1e-5
+    found = kbk.pipeline(done.path)(*columns, batch_size=2)
+    check_alike(found, kbk.pipeline(model)(*columns))
 
 
 def check_alike(found, expected):

@@ -54,13 +54,14 @@ def test_entities_are_the_spans_of_the_tags(seed):
     np.testing.assert_allclose([o[4] for o in found], [o[4] for o in expected], rtol=1e-6)
 
 
-def test_a_batch_without_words_has_no_entities():
+def test_a_batch_without_words_has_no_entities(tokenizer):
     empty = tf.zeros([0], tf.int32)
     words = Words(empty, empty, empty, empty)
     tags, scores = tf.zeros([2, 5], tf.int32), tf.zeros([2, 5])
     entities = entities_of(words, tags, scores, TagTable(NAMES))
-    outputs = listed("entities", tf.constant(["a", ""]), entities)
-    assert outputs["entities.text"].shape == (2, 0)
+    texts = tf.constant(["a", ""])
+    outputs = listed("entities", tokenizer.in_graph(), texts, entities, ["LOC", "PER"])
+    assert outputs["entities.label"].numpy().tolist() == [[b""], [b""]]
     assert outputs["entities.count"].numpy().tolist() == [0, 0]
 
 
@@ -101,15 +102,14 @@ def test_words_that_were_cut_are_left_out(tokenizer):
     assert words.ends.numpy().tolist() == [3, 8, 12, 1, 6]
 
 
-def test_offsets_are_in_characters():
+def test_offsets_are_in_characters(tokenizer):
     empty = tf.zeros([0], tf.int32)
     text = "où 🙂 là"
     start, end = len("où 🙂 ".encode()), len(text.encode())
     words = Words(*(tf.constant([value]) for value in (0, 1, start, end)))
     tags, scores = tf.constant([[0, 1, 0]]), tf.constant([[0.0, 0.5, 0.0]])
-    outputs = listed(
-        "entities", tf.constant([text]), entities_of(words, tags, scores, TagTable(NAMES))
-    )
+    entities = entities_of(words, tags, scores, TagTable(NAMES))
+    outputs = listed("entities", tokenizer.in_graph(), tf.constant([text]), entities)
     assert outputs["entities.text"].numpy().tolist() == [["là".encode()]]
     assert (outputs["entities.start"].numpy(), outputs["entities.end"].numpy()) == ([[5]], [[7]])
     assert empty.shape == (0,)

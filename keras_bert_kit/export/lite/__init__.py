@@ -1,4 +1,4 @@
-"""A classifier for phones, browsers and small machines: LiteRT (TensorFlow Lite) models."""
+"""A model for phones, browsers and small machines: LiteRT (TensorFlow Lite) models."""
 
 from keras_bert_kit.export.lite.comparison import Scores
 from keras_bert_kit.export.lite.exporter import litert

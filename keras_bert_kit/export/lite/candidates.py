@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from keras_bert_kit.data import Examples
 from keras_bert_kit.export.lite.comparison import ids_inputs
-from keras_bert_kit.export.lite.graphs import LiteClassifier, copy_of
+from keras_bert_kit.export.lite.graphs import LiteClassifier, copy_of, text_model
 from keras_bert_kit.export.lite.quantization import (
     CALIBRATED,
     Calibrated,
@@ -44,9 +44,9 @@ class Candidates:
         """Gives the model of texts, with its format in words."""
         self._on_step("Converting the model of texts")
         if self._quantize in _FLOATS:
-            yield _FLOATS[self._quantize], self._source.text_model(self._quantize == "float16")
+            yield _FLOATS[self._quantize], text_model(self._source, self._quantize == "float16")
         else:
-            yield "dynamic-int8", dynamic_int8(self._source.text_model())
+            yield "dynamic-int8", dynamic_int8(text_model(self._source))
 
     def of_tokens(self) -> Iterator[tuple[str, bytes]]:
         """Gives models of tokens, with their formats in words."""

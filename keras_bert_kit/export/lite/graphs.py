@@ -1,4 +1,4 @@
-"""A classifier as LiteRT models: one that takes texts, one that takes tokens."""
+"""Models as LiteRT models: of texts for the tasks, of tokens for classifiers."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 import tensorflow as tf
 
 from keras_bert_kit.export.lite.operations import check_operations
-from keras_bert_kit.models import BertForSequenceClassification
+from keras_bert_kit.export.lite.tokenizer import CUSTOM_OPERATIONS, LiteTokenizer, plain
+from keras_bert_kit.models import BertForSequenceClassification, PretrainedModel
+from keras_bert_kit.tasks.served import Served
 from keras_bert_kit.tasks.text_classification import ServedClassifier
-from keras_bert_kit.tokenization.in_graph import TEXT_OPERATIONS
-from keras_bert_kit.tokenization.tokenizer import BertTokenizer
 
 # Added to the score of a masked key. Small, for it widens the range that whole numbers have to
 # cover, and yet e^-30 is nothing beside what float32 can tell apart.
@@ -36,15 +36,10 @@ class LiteClassifier(ServedClassifier):
     """
 
     def __init__(self, model: BertForSequenceClassification, max_length: int):
-        self.python_tokenizer = _plain(model.tokenizer)
-        super().__init__(model, self.python_tokenizer.in_graph(max_length))
-
-    def functions(self) -> dict[str, tuple[Callable, list[tf.TensorSpec]]]:
-        """Gives the functions of `ServedClassifier` but those of tf.Example."""
-        every = super().functions()
-        return {
-            name: every[name] for name in ("serving_default", "pair", "tokens", "embed", "tokenize")
-        }
+        self.python_tokenizer = plain(model.tokenizer)
+        super().__init__(
+            model, LiteTokenizer.like(self.python_tokenizer, max_length), masked=MASKED
+        )
 
     def answer(self, probabilities):
         """Gives `probabilities`, float32 (B, C), or `scores` of a regression."""
@@ -55,21 +50,6 @@ class LiteClassifier(ServedClassifier):
         tokens = {ours: inputs[name] for name, ours in IDS_INPUTS.items()}
         return self.answer(self.probabilities(tokens))
 
-    def network(self, network: Callable, specs=()) -> Callable:
-        """Adds the mask to the scores as a small number."""
-
-        def masked(inputs):
-            mask = tf.cast(inputs["attention_mask"], tf.float32)
-            bias = (1.0 - tf.expand_dims(tf.expand_dims(mask, 1), 1)) * MASKED  # (B, 1, 1, S)
-            return network({**inputs, "attention_mask": bias})
-
-        return masked
-
-    def text_model(self, float16: bool = False) -> bytes:
-        """Gives a model with the tokenizer inside: several signatures, any batch and length."""
-        functions = self.signatures()
-        return _converted(self.model, functions, TEXT_OPERATIONS, float16)
-
     def ids_model(self, float16: bool = False) -> bytes:
         """Gives a model of tokens: one signature, one text, `max_length` tokens."""
         shape = [1, self.tokenizer.max_length]
@@ -78,7 +58,30 @@ class LiteClassifier(ServedClassifier):
         return _converted(self.model, {"serving_default": function}, (), float16)
 
 
-def copy_of(model: BertForSequenceClassification, length: int) -> BertForSequenceClassification:
+def lite_signatures(served: Served) -> dict[str, Callable]:
+    """Gives the functions of a model of texts, by signature name: all but those of tf.Example.
+
+    Args:
+        served: What a model computes.
+    """
+    return {
+        name: function
+        for name, function in served.signatures().items()
+        if not name.startswith(("classify", "regress"))
+    }
+
+
+def text_model(served: Served, float16: bool = False) -> bytes:
+    """Gives a model with the tokenizer inside: several signatures, any batch and length.
+
+    Args:
+        served: What a model computes, with a `LiteTokenizer`.
+        float16: Whether weights are of half precision.
+    """
+    return _converted(served.model, lite_signatures(served), CUSTOM_OPERATIONS, float16)
+
+
+def copy_of(model: PretrainedModel, length: int) -> PretrainedModel:
     """Gives a copy that computes in float32, and knows as many positions as it needs.
 
     Args:
@@ -93,16 +96,6 @@ def copy_of(model: BertForSequenceClassification, length: int) -> BertForSequenc
     }
     cut = dataclasses.replace(checkpoint, config=config, weights=weights)
     return type(model).from_pretrained(cut, dtype="float32")
-
-
-def _plain(tokenizer: BertTokenizer) -> BertTokenizer:
-    """Gives a tokenizer that reads special tokens in a text as text."""
-    if tokenizer.never_split:
-        raise ValueError(
-            "LiteRT cannot find words that are never split. Make the tokenizer without them. "
-            f"Received: never_split={list(tokenizer.never_split)}"
-        )
-    return type(tokenizer)(**{**tokenizer.get_config(), "split_special_tokens": True})
 
 
 def _converted(

@@ -3,9 +3,33 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 from keras_bert_kit.export.lite.comparison import Scores
+
+TEXT_FILE, IDS_FILE = "model.text.tflite", "model.ids.tflite"
+
+
+@dataclasses.dataclass(frozen=True)
+class Made:
+    """One model, before it is written.
+
+    Attributes:
+        format: Its weights and activations, in words.
+        content: The file.
+        scores: It beside the Keras model.
+        signature: The signature to take the time of.
+        inputs: Inputs of it, arrays by name.
+    """
+
+    format: str
+    content: bytes
+    scores: Scores
+    signature: str
+    inputs: Mapping[str, np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
