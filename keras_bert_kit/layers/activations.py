@@ -8,6 +8,8 @@ from collections.abc import Callable
 import keras
 from keras import ops
 
+from keras_bert_kit.layers.recomputation import later
+
 
 def gelu(x):
     """Exact GELU, x * Phi(x), as Hugging Face's "gelu".
@@ -30,11 +32,41 @@ def gelu_in_training(x):
     """
 
     def gradient(upstream):
-        density = ops.exp(-0.5 * ops.square(x)) * (1.0 / math.sqrt(2.0 * math.pi))
-        share = 0.5 * (1.0 + ops.erf(x * math.sqrt(0.5)))
-        return upstream * (share + x * density)
+        _, slope = _share_and_slope(later(x, upstream))
+        return upstream * slope
 
     return gelu(x), gradient
+
+
+@ops.custom_gradient
+def gelu_product(x, kernel):
+    """Multiplies GELU of a matrix with a kernel, and keeps neither GELU nor its parts in memory.
+
+    The backward pass needs Phi(x) for the slope, and GELU, x Phi(x), for the kernel's gradient: so
+    it costs one more product of numbers to compute the latter again.
+
+    Args:
+        x: float tensor (T, I).
+        kernel: float tensor (I, H).
+
+    Returns:
+        float tensor (T, H).
+    """
+
+    def gradient(upstream):
+        late = later(x, upstream)
+        share, slope = _share_and_slope(late)
+        to_x = ops.matmul(upstream, ops.transpose(kernel)) * slope
+        return to_x, ops.matmul(ops.transpose(late * share), upstream)
+
+    return ops.matmul(gelu(x), kernel), gradient
+
+
+def _share_and_slope(x):
+    """Gives Phi(x), and GELU's derivative Phi(x) + x phi(x)."""
+    density = ops.exp(-0.5 * ops.square(x)) * (1.0 / math.sqrt(2.0 * math.pi))
+    share = 0.5 * (1.0 + ops.erf(x * math.sqrt(0.5)))
+    return share, share + x * density
 
 
 def gelu_tanh(x):

@@ -104,7 +104,7 @@ class MultiHeadSelfAttention(keras.layers.Layer):
             bias = attention_bias(attention_mask, scores.dtype)
             scores = scores + (bias if output_length is None else bias[:, :, :output_length])
         probabilities = ops.softmax(scores, axis=-1)
-        context = ops.matmul(self.dropout(probabilities, training=training), value)
+        context = self.dropout.matmul(probabilities, value, training=training)
         context = ops.transpose(context, (0, 2, 1, 3))  # (B, Q, N, D)
         output = self.output_dense(ops.reshape(context, (-1, self.hidden_size)))  # (B * Q, H)
         output = ops.reshape(output, ops.shape(queries))

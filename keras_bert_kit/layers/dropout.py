@@ -5,6 +5,8 @@ from __future__ import annotations
 import keras
 from keras import ops
 
+from keras_bert_kit.layers.recomputation import later
+
 _BITS = 16
 
 
@@ -38,18 +40,53 @@ class Dropout(keras.layers.Dropout):
 
     def call(self, inputs, training=False):
         """Drops; see the class."""
-        if not training or not self.rate or keras.backend.backend() != "tensorflow":
+        if not self._draws_bits(training):
             return super().call(inputs, training=training)
-        levels = 2**_BITS
-        dropped = min(round(self.rate * levels), levels - 1)
-        kept = _random_bits(inputs, self.seed_generator.next()) >= dropped
+        drop = self._draw(inputs)
+        return ops.custom_gradient(lambda x: (drop(x), drop))(inputs)
+
+    def matmul(self, inputs, other, training=False):
+        """Drops, and multiplies what is left with another tensor.
+
+        In training it keeps the inputs for the backward pass and not what is left of them, which
+        is computed once more.
+
+        Args:
+            inputs: float tensor (..., M, N).
+            other: float tensor (..., N, K).
+            training: Whether to drop anything.
+
+        Returns:
+            float tensor (..., M, K).
+        """
+        if not self._draws_bits(training):
+            return ops.matmul(self(inputs, training=training), other)
+        drop = self._draw(inputs)
 
         @ops.custom_gradient
-        def drop(x):
-            # The backward pass needs `kept` alone, a byte a number.
-            return x * (ops.cast(kept, x.dtype) * (levels / (levels - dropped))), drop
+        def product(x, other):
+            def gradient(upstream):
+                to_x = drop(ops.matmul(upstream, ops.swapaxes(other, -1, -2)))
+                left = drop(later(x, upstream))
+                return to_x, ops.matmul(ops.swapaxes(left, -1, -2), upstream)
 
-        return drop(inputs)
+            return ops.matmul(drop(x), other), gradient
+
+        return product(inputs, other)
+
+    def _draws_bits(self, training) -> bool:
+        return bool(training and self.rate) and keras.backend.backend() == "tensorflow"
+
+    def _draw(self, inputs):
+        """Draws which of the inputs are kept, and gives what drops the others of a tensor."""
+        levels = 2**_BITS
+        dropped = min(round(self.rate * levels), levels - 1)
+        kept = _random_bits(inputs, self.seed_generator.next()) >= dropped  # a byte a number
+
+        def drop(x):
+            return ops.where(later(kept, x), x * (levels / (levels - dropped)), 0.0)
+
+        return drop
 
 
 def _random_bits(like, seed):

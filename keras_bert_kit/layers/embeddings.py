@@ -134,7 +134,8 @@ class BertEmbeddings(keras.layers.Layer):
             token_type_ids = ops.convert_to_tensor(token_type_ids)
             check_indices("token_type_ids", token_type_ids, "type_vocab_size", self.type_vocab_size)
         embeddings = embeddings + self.token_type_embeddings(token_type_ids)  # (B, S, H)
-        return self.dropout(self.layer_norm(embeddings), training=training)
+        normalized = self.layer_norm(embeddings, training=training)
+        return self.dropout(normalized, training=training)
 
     def get_config(self):
         """Gives the constructor's arguments."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-from keras_bert_kit.layers.activations import activation
+from keras_bert_kit.layers.activations import activation, gelu_product
 from keras_bert_kit.layers.attention import MultiHeadSelfAttention, first_positions
 from keras_bert_kit.layers.checks import check_rate
 from keras_bert_kit.layers.dropout import Dropout
@@ -114,7 +114,7 @@ class TransformerEncoderBlock(keras.layers.Layer):
     ):
         """Runs the block; see the class."""
         attended, probabilities = self.attention(
-            self.attention_layer_norm(hidden_states) if self.norm_first else hidden_states,
+            self._normalized_first(self.attention_layer_norm, hidden_states, training),
             attention_mask=attention_mask,
             return_attention_scores=True,
             output_length=output_length,
@@ -123,16 +123,15 @@ class TransformerEncoderBlock(keras.layers.Layer):
         hidden_states = first_positions(hidden_states, output_length)
         hidden_states = hidden_states + self.dropout(attended, training=training)
         if not self.norm_first:
-            hidden_states = self.attention_layer_norm(hidden_states)
+            hidden_states = self.attention_layer_norm(hidden_states, training=training)
         shape = ops.shape(hidden_states)
         # As a matrix, so that a product, its bias, activation and sum become one operation.
         hidden_states = ops.reshape(hidden_states, (-1, self.hidden_size))  # (B * Q, H)
-        fed = self.output_layer_norm(hidden_states) if self.norm_first else hidden_states
-        fed = activation(self.hidden_act, training)(self.intermediate_dense(fed))
-        fed = self.output_dense(fed)
+        fed = self._normalized_first(self.output_layer_norm, hidden_states, training)
+        fed = self._activated_product(self.intermediate_dense(fed), training)
         hidden_states = hidden_states + self.dropout(fed, training=training)
         if not self.norm_first:
-            hidden_states = self.output_layer_norm(hidden_states)
+            hidden_states = self.output_layer_norm(hidden_states, training=training)
         hidden_states = ops.reshape(hidden_states, shape)
         return (hidden_states, probabilities) if return_attention_scores else hidden_states
 
@@ -166,6 +165,16 @@ class TransformerEncoderBlock(keras.layers.Layer):
             "initializer_range": self.initializer_range,
             "norm_first": self.norm_first,
         }
+
+    def _normalized_first(self, norm, hidden_states, training):
+        return norm(hidden_states, training=training) if self.norm_first else hidden_states
+
+    def _activated_product(self, fed, training):
+        """Runs activation and output layer over the intermediate numbers (B * Q, I)."""
+        dense = self.output_dense
+        if training and self.hidden_act == "gelu" and dense.quantization_mode is None:
+            return ops.add(gelu_product(fed, ops.cast(dense.kernel, fed.dtype)), dense.bias)
+        return dense(activation(self.hidden_act, training)(fed))
 
     def _dense(self, units, name):
         return keras.layers.Dense(
@@ -292,7 +301,7 @@ class TransformerEncoder(keras.layers.Layer):
                 all_attentions.append(probabilities)
             all_hidden_states.append(hidden_states)
         if self.final_layer_norm is not None:
-            hidden_states = self.final_layer_norm(hidden_states)
+            hidden_states = self.final_layer_norm(hidden_states, training=training)
             all_hidden_states[-1] = hidden_states
         if not (output_hidden_states or output_attentions):
             return hidden_states

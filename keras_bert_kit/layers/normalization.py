@@ -20,6 +20,7 @@ class LayerNormalization(keras.layers.LayerNormalization):
 
     Call arguments:
         inputs: float tensor (..., H).
+        training: Whether gradients are wanted; the numbers are the same to rounding.
 
     Returns:
         float tensor (..., H), in the policy's dtype.
@@ -32,11 +33,38 @@ class LayerNormalization(keras.layers.LayerNormalization):
         Ba et al. 2016, Layer Normalization (https://arxiv.org/abs/1607.06450).
     """
 
-    def call(self, inputs):
+    def call(self, inputs, training=False):
         """Normalises; see the class."""
         dtype = keras.backend.result_type(inputs.dtype, "float32")
-        x = ops.cast(inputs, dtype)
+        x, gamma, beta = (ops.cast(one, dtype) for one in (inputs, self.gamma, self.beta))
+        normalize = _normalized_in_training if training else _normalized
+        return ops.cast(normalize(x, gamma, beta, self.epsilon), self.compute_dtype)
+
+
+def _normalized(x, gamma, beta, epsilon):
+    centered = x - ops.mean(x, axis=-1, keepdims=True)
+    variance = ops.mean(ops.square(centered), axis=-1, keepdims=True)
+    return centered * (ops.rsqrt(variance + epsilon) * gamma) + beta
+
+
+def _normalized_in_training(x, gamma, beta, epsilon):
+    """Keeps one tensor of the input's size for the backward pass, where TensorFlow keeps two."""
+
+    @ops.custom_gradient
+    def normalized(x, gamma, beta):
         centered = x - ops.mean(x, axis=-1, keepdims=True)
         variance = ops.mean(ops.square(centered), axis=-1, keepdims=True)
-        scale = ops.rsqrt(variance + self.epsilon) * ops.cast(self.gamma, dtype)
-        return ops.cast(centered * scale + ops.cast(self.beta, dtype), self.compute_dtype)
+        scale = ops.rsqrt(variance + epsilon)  # (..., 1)
+        unit = centered * scale
+
+        def gradient(upstream):
+            rows = tuple(range(len(upstream.shape) - 1))
+            of_unit = upstream * gamma
+            shift = ops.mean(of_unit, axis=-1, keepdims=True)
+            stretch = ops.mean(of_unit * unit, axis=-1, keepdims=True)
+            to_x = (of_unit - shift - unit * stretch) * scale
+            return to_x, ops.sum(upstream * unit, axis=rows), ops.sum(upstream, axis=rows)
+
+        return unit * gamma + beta, gradient
+
+    return normalized(x, gamma, beta)

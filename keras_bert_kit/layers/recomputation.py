@@ -39,6 +39,24 @@ def recompute(layer, hidden_states, draws: Mapping[keras.layers.Dropout, int], *
     return keras.remat(run)(hidden_states, *[ops.copy(weight) for weight in weights])
 
 
+def later(tensor, upstream):
+    """Gives a tensor for what a backward pass computes of it once more.
+
+    TensorFlow's graph rewriter computes equal things once, and what the forward pass has computed
+    would lie in memory until then. So this one waits for the gradient.
+
+    Args:
+        tensor: The tensor.
+        upstream: The gradient of what comes after.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return tensor
+    import tensorflow as tf  # Keras has no control dependencies
+
+    with tf.control_dependencies([upstream]):
+        return tf.identity(tensor)
+
+
 def _draw(dropout, times):
     """Gives a generator's state before `times` draws, and moves it on past them."""
     if not dropout.rate:

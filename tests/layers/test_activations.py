@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from keras_bert_kit.layers import TransformerEncoderBlock
-from keras_bert_kit.layers.activations import activation
+from keras_bert_kit.layers.activations import activation, gelu_product
 
 X = np.linspace(-6, 6, 241, dtype="float32")
 ERF = np.array([x * (1 + math.erf(x / math.sqrt(2))) / 2 for x in X.tolist()])
@@ -46,6 +46,25 @@ def test_gelu_in_training_is_the_same_function_with_the_same_gradients(jit_compi
     )
     assert activation("gelu", True) is not activation("gelu")
     for one, other in zip(plain, kept, strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-6)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_the_product_that_keeps_no_gelu_has_the_same_gradients(jit_compile):
+    random = np.random.default_rng(4)
+    x, kernel, direction = (
+        tf.constant(random.normal(size=shape), "float32") for shape in ((13, 7), (7, 5), (13, 5))
+    )
+
+    @tf.function(jit_compile=jit_compile)
+    def derivatives(product):
+        with tf.GradientTape() as tape:
+            tape.watch((x, kernel))
+            y = product(x, kernel)
+        return y, *tape.gradient(y, (x, kernel), direction)
+
+    plain = derivatives(lambda x, kernel: tf.matmul(activation("gelu")(x), kernel))
+    for one, other in zip(derivatives(gelu_product), plain, strict=True):
         np.testing.assert_allclose(one, other, atol=2e-6)
 
 

@@ -42,6 +42,26 @@ def test_what_is_dropped_has_no_gradient(jit_compile):
     assert set(np.unique(gradient.numpy().round(5))) == {0.0, np.float32(4 / 3).round(5)}
 
 
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_the_product_is_that_of_what_is_left(jit_compile):
+    x, other = tf.random.normal((2, 3, 7, 11), seed=2), tf.random.normal((2, 3, 11, 5), seed=3)
+    direction = tf.random.normal((2, 3, 7, 5), seed=4)
+
+    @tf.function(jit_compile=jit_compile)
+    def derivatives(product):
+        with tf.GradientTape() as tape:
+            tape.watch((x, other))
+            y = product(x, other)
+        return y, *tape.gradient(y, (x, other), direction)
+
+    one, same = Dropout(0.25, seed=1), Dropout(0.25, seed=1)
+    found = derivatives(lambda x, other: one.matmul(x, other, training=True))
+    expected = derivatives(lambda x, other: tf.matmul(same(x, training=True), other))
+    for left, right in zip(found, expected, strict=True):
+        np.testing.assert_allclose(left, right, atol=2e-6)
+    np.testing.assert_allclose(one.matmul(x, other), tf.matmul(x, other), atol=2e-6)
+
+
 def test_each_call_drops_others_and_a_seed_decides_which():
     x = tf.ones((4, 50))
     first, again = (

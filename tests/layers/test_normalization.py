@@ -21,11 +21,12 @@ def both(**arguments):
     return layers
 
 
+@pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("dtype", ["float32", "float64", "mixed_bfloat16", "mixed_float16"])
-def test_normalisation_gives_what_keras_layer_gives(dtype):
+def test_normalisation_gives_what_keras_layer_gives(dtype, training):
     ours, theirs = both(dtype=dtype)
     states = STATES.astype("float64" if dtype == "float64" else "float32")
-    outputs, expected = ours(states), theirs(states)
+    outputs, expected = ours(states, training=training), theirs(states)
     assert outputs.dtype == expected.dtype
     limit = {"float32": 2e-6, "float64": 1e-12}.get(dtype, 4e-2)
     np.testing.assert_allclose(
@@ -33,14 +34,16 @@ def test_normalisation_gives_what_keras_layer_gives(dtype):
     )
 
 
-def test_gradients_are_those_of_keras_layer():
+@pytest.mark.parametrize("training", [False, True])
+def test_gradients_are_those_of_keras_layer(training):
     direction = tf.constant(random.normal(size=STATES.shape), "float32")
     found = []
-    for layer in both():
+    ours, theirs = both()
+    for layer, call in ((ours, lambda x: ours(x, training=training)), (theirs, theirs)):
         states = tf.constant(STATES)
         with tf.GradientTape() as tape:
             tape.watch(states)
-            loss = tf.reduce_sum(layer(states) * direction)
+            loss = tf.reduce_sum(call(states) * direction)
         found.append(tape.gradient(loss, [states, layer.gamma.value, layer.beta.value]))
     for one, other in zip(*found, strict=True):
         np.testing.assert_allclose(one, other, atol=2e-5, rtol=1e-5)
