@@ -101,6 +101,10 @@ class FillMask(Task):
             "loss": float(np.mean(np.concatenate(losses))),
         }
 
+    def lite_lacks(self, model) -> str:
+        """Names what finds [MASK]."""
+        return "regular expressions, which find [MASK] in a text"
+
     def served(self, model, tokenizer, **options) -> ServedMaskedLM:
         """Gives the words for the masks of texts."""
         return ServedMaskedLM(model, tokenizer, **options)

@@ -175,6 +175,14 @@ class Task(abc.ABC):
             scope: Gives a context in which the network is traced.
         """
 
+    def lite_lacks(self, model: PretrainedModel) -> str:
+        """Gives what LiteRT lacks to run a model, in words that follow "LiteRT has no"; or "".
+
+        Args:
+            model: The model.
+        """
+        return ""
+
     def tokenizer(self, model: PretrainedModel, max_length: int) -> InGraphTokenizer:
         """Gives the tokenizer of a served model.
 

@@ -112,6 +112,15 @@ class TokenClassification(Task):
         """Gives a tokenizer that reads special tokens in a text as text."""
         return model.tokenizer.as_text().in_graph(max_length)
 
+    def lite_lacks(self, model) -> str:
+        """Names what a CRF and an LSTM need."""
+        if not (model.config.use_crf or model.config.lstm_hidden_size):
+            return ""
+        return (
+            "loops over a length that is not known, which a CRF and an LSTM are "
+            f"(use_crf={model.config.use_crf}, lstm_hidden_size={model.config.lstm_hidden_size})"
+        )
+
     def served(self, model, tokenizer, **options) -> ServedTagger:
         """Gives the entities of texts."""
         return ServedTagger(model, tokenizer, **options)

@@ -32,7 +32,7 @@ NAMES = {
     "client_grpc.py",
 }
 OF_A_VERSION = {"batching_params.pbtxt"}
-OF_LITERT = {"litert.md"}
+OF_LITERT = {"litert.md", "litert_task.md"}
 
 
 @pytest.fixture(scope="module")

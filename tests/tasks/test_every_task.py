@@ -64,6 +64,7 @@ def test_the_artefact_answers_as_the_model(model, case, tmp_path):
 NOT_ON_LITE = {"fill-mask": r"\[MASK\]", "token-classification, CRF and LSTM": "use_crf=True"}
 
 
+@pytest.mark.slow
 def test_the_litert_model_answers_as_the_model(model, case, tmp_path):
     pytest.importorskip("ai_edge_litert")
     pytest.importorskip("ai_edge_quantizer")

@@ -98,9 +98,7 @@ def litert(
         texts = calibration or examples
         made = OfTask(model, quantize, max_length, texts and texts.texts)
     served = made.served
-    gate = Gate(
-        made.max_drop if max_drop is None else max_drop, allow_drop, served.tolerance, on_step
-    )
+    gate = Gate(made.max_drop(max_drop), allow_drop, served.tolerance, on_step)
     with replaced_folder(path, overwrite) as folder:
         models = made.models(gate, Path(path), on_step)
         done = LiteRTExport(

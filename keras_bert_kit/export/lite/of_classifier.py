@@ -64,10 +64,11 @@ class OfClassifier:
                 f"Received: {len(self._calibration)}{' of the kit' if self._kits_own else ''}"
             )
 
-    @property
-    def max_drop(self) -> float:
-        """By how many points of accuracy a model may fall, unless it is said."""
-        return 100.0 if self._kits_own else MAX_DROP[self._quantize]
+    def max_drop(self, asked: float | None) -> float:
+        """By how many points of accuracy a model may fall; on the kit's own texts, any."""
+        if self._kits_own:
+            return 100.0
+        return MAX_DROP[self._quantize] if asked is None else asked
 
     def models(self, gate: Gate, path: Path, on_step: Callable[[str], None]) -> dict[str, Made]:
         """Makes the models, by the names of their files."""

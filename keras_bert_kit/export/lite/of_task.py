@@ -23,7 +23,6 @@ from keras_bert_kit.interpreter import LiteModel
 from keras_bert_kit.messages import Request, as_array
 from keras_bert_kit.models import PretrainedModel
 from keras_bert_kit.tasks import task_of
-from keras_bert_kit.tasks.fill_mask import FillMask
 
 
 class OfTask:
@@ -44,7 +43,6 @@ class OfTask:
     """
 
     labelled = False
-    max_drop = 100.0
 
     def __init__(
         self,
@@ -58,6 +56,10 @@ class OfTask:
         length = model.max_length if max_length is None else max_length
         self.served = self._task.served(model, plain(model.tokenizer).in_graph(length))
         self._quantize, self._texts = quantize, texts
+
+    def max_drop(self, asked: float | None) -> float:
+        """By how many points the share of same answers may fall: any, unless it is said."""
+        return 100.0 if asked is None else asked
 
     def models(self, gate: Gate, path: Path, on_step: Callable[[str], None]) -> dict[str, Made]:
         """Makes the model, by the name of its file."""
@@ -122,18 +124,8 @@ class OfTask:
                 f"{quantize} is for classifiers of texts, for the quantizer cannot run a tokenizer "
                 f"to measure activations. Take dynamic-int8. Received: {name}"
             )
-        if isinstance(self._task, FillMask):
-            raise ValueError(
-                "LiteRT has no regular expressions to find [MASK] in a text with. Export a "
-                f"SavedModel. Received: {name}"
-            )
-        if model.config.use_crf or model.config.lstm_hidden_size:
-            raise ValueError(
-                "LiteRT has no loops over a length that is not known, which a CRF and an LSTM are. "
-                "Train without them, or export a SavedModel. Received: "
-                f"use_crf={model.config.use_crf}, "
-                f"lstm_hidden_size={model.config.lstm_hidden_size}"
-            )
+        if lacks := self._task.lite_lacks(model):
+            raise ValueError(f"LiteRT has no {lacks}. Export a SavedModel. Received: {name}")
 
 
 _EXAMPLES = {
