@@ -25,8 +25,9 @@ random = np.random.default_rng(11)
 STATES = tf.constant(random.normal(size=(B, S, H)), "float32")
 MASK = tf.constant(np.arange(S) < random.integers(1, S, (B, 1)), "int32")
 DIRECTION = tf.constant(random.normal(size=(B, S, H)), "float32")
-# In a graph, the second forward pass runs in fused operations, which round in another order.
-ROUNDING = 5e-5
+# In a graph, the second forward pass runs in fused operations, which round in another order: by
+# some millionths of the gradients, which reach 50.
+ROUNDING = 2e-4
 MODES = {
     "eager": lambda step: step,
     "graph": tf.function,
