@@ -191,7 +191,7 @@ class _Texts:
         texts = [text for text in texts if text.strip()]
         if not texts:
             raise ValueError("texts must hold a text to warm up with. Received: none")
-        self._tokenizer = served.model.tokenizer
+        self._served = served
         self._texts = itertools.cycle(texts)
 
     def column(self, spec: tf.TensorSpec, batch: int, length: int) -> Any:
@@ -203,9 +203,10 @@ class _Texts:
     def take(self, batch: int, length: int) -> list[str]:
         """Gives texts of `length` tokens, specials included, or a little less."""
         texts = [" ".join(itertools.islice(self._texts, length)) for _ in range(batch)]
-        tokens = self._tokenizer(texts, max_length=length, return_offsets_mapping=True)
+        tokenizer = self._served.model.tokenizer
+        tokens = tokenizer(texts, max_length=length, return_offsets_mapping=True)
         ends = tokens["offset_mapping"][..., 1].max(axis=1)
-        return [text[:end] for text, end in zip(texts, ends, strict=True)]
+        return [self._served.sample(text[:end]) for text, end in zip(texts, ends, strict=True)]
 
 
 def _lengths(served: Served) -> list[int]:

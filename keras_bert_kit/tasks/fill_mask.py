@@ -101,10 +101,6 @@ class FillMask(Task):
             "loss": float(np.mean(np.concatenate(losses))),
         }
 
-    def lite_lacks(self, model) -> str:
-        """Names what finds [MASK]."""
-        return "regular expressions, which find [MASK] in a text"
-
     def served(self, model, tokenizer, **options) -> ServedMaskedLM:
         """Gives the words for the masks of texts."""
         return ServedMaskedLM(model, tokenizer, **options)
@@ -180,6 +176,11 @@ class ServedMaskedLM(Served):
             "embed": (self.embed, [text]),
             "tokenize": (self.tokenize, [text]),
         }
+
+    def sample(self, text: str) -> str:
+        """Hides a text's first and last words."""
+        mask = self.model.tokenizer.mask_token
+        return " ".join([mask, *text.split()[1:-1], mask][: len(text.split())])
 
     def fill(self, text):
         """Gives the words for the masks of texts (B,)."""

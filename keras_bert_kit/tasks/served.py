@@ -96,6 +96,10 @@ class Served(abc.ABC):
             for name, (function, inputs) in self.functions().items()
         }
 
+    def sample(self, text: str) -> str:
+        """Makes of any text one that the model may be asked, no longer in tokens."""
+        return text
+
     def tokenize(self, text, text_pair=None):
         """Gives the three inputs of the model, int32 (B, S)."""
         return self.tokenizer(text if text_pair is None else (text, text_pair))

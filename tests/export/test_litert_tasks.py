@@ -21,7 +21,7 @@ pytest.importorskip("ai_edge_litert")
 pytest.importorskip("ai_edge_quantizer")
 
 from keras_bert_kit.export.lite import of_task
-from keras_bert_kit.export.lite.tokenizer import LiteTokenizer, plain
+from keras_bert_kit.export.lite.tokenizer import LiteTokenizer
 from keras_bert_kit.messages import Request
 
 TEXTS = ["où 🙂 là", "", "the foodstaff, 北京 good", "a\u0301b c\u0308", "[SEP] un-good"]
@@ -60,8 +60,8 @@ def exported(tagger, tmp_path_factory):
 
 
 def test_bytes_and_parts_are_those_of_tensorflow(tiny_vocab):
-    python = plain(BertTokenizer(tiny_vocab))
-    core, lite = python.in_graph(16), LiteTokenizer.like(python, 16)
+    core = BertTokenizer(tiny_vocab, split_special_tokens=True).in_graph(16)
+    lite = LiteTokenizer.like(core)
     for texts in (TEXTS, [""], [b"\xff\xfe good \x80", b"caf\xc3"]):
         texts = tf.constant(texts)
         (have, count), (want, expected) = lite.bytes_of(texts), core.bytes_of(texts)
@@ -76,6 +76,36 @@ def test_bytes_and_parts_are_those_of_tensorflow(tiny_vocab):
         starts = tf.stack([tf.zeros_like(expected), expected // 2], axis=1)
         found = lite.parts_of(texts, starts, ends).numpy().tolist()
         assert found == core.parts_of(texts, starts, ends).numpy().tolist()
+
+
+@pytest.mark.parametrize("do_lower_case", [True, False])
+def test_special_tokens_are_found_where_the_usual_tokenizer_finds_them(tiny_vocab, do_lower_case):
+    python = BertTokenizer(tiny_vocab, do_lower_case)
+    core, lite = python.in_graph(16), LiteTokenizer.like(python.in_graph(16))
+    parts = ["[MASK]", "[MASK", "[", "]", "[mask]", "[SEP]", "[[PAD]]", " ", "où", "\u0301", "food"]
+    random = np.random.default_rng(0)
+    texts = ["".join(random.choice(parts, count)) for count in random.integers(0, 9, 300)]
+    ids, starts, ends = lite.tokenize_with_offsets(texts)
+    assert lite.tokenize(texts).to_list() == core.tokenize(texts).to_list() == ids.to_list()
+    mask_id = python.mask_token_id
+    for text, *row in zip(texts, ids.to_list(), starts.to_list(), ends.to_list(), strict=True):
+        whole = [text.encode()[s:e] for number, s, e in zip(*row, strict=True) if number == mask_id]
+        assert whole == [b"[MASK]"] * text.count("[MASK]")
+    with pytest.raises(ValueError, match=r"in brackets alone.*special tokens \['food'\]"):
+        LiteTokenizer.like(
+            BertTokenizer(tiny_vocab, additional_special_tokens=["food"]).in_graph(16)
+        )
+
+
+def test_masks_are_filled(config, tiny_vocab, tmp_path):
+    keras.utils.set_random_seed(0)
+    model = BertForMaskedLM(config, BertTokenizer(tiny_vocab))
+    found = pipeline(litert(model, tmp_path / "words").path)(["[MASK] good[MASK]!", "food"])
+    expected = pipeline(model)(["[MASK] good[MASK]!", "food"])
+    assert [len(answer["predictions"]) for answer in found] == [10, 0]
+    for one, other in zip(found, expected, strict=True):
+        for name in ("mask", "token"):
+            assert [p[name] for p in one["predictions"]] == [p[name] for p in other["predictions"]]
 
 
 def test_entities_stand_in_the_text(exported, tagger):
@@ -137,8 +167,6 @@ def test_other_answers_in_float32_are_an_error(tagger, tmp_path, monkeypatch):
 def test_what_litert_lacks(config, tiny_vocab, tagger, tmp_path):
     with pytest.raises(ValueError, match=r"int8 is for classifiers of texts.*Take dynamic-int8"):
         litert(tagger, tmp_path / "lite", "int8", examples=TEXTS)
-    with pytest.raises(ValueError, match=r"find \[MASK\] in a text\. Export a SavedModel"):
-        litert(BertForMaskedLM(config, BertTokenizer(tiny_vocab)), tmp_path / "lite")
     for options in ({"use_crf": True}, {"lstm_hidden_size": 4}):
         with pytest.raises(ValueError, match=r"a CRF and an LSTM are.*Export a SavedModel"):
             litert(tagger_of(config, tiny_vocab, **options), tmp_path / "lite")

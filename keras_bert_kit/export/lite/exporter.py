@@ -18,7 +18,6 @@ from keras_bert_kit.export.lite.of_classifier import OfClassifier
 from keras_bert_kit.export.lite.of_task import OfTask
 from keras_bert_kit.export.lite.quantization import FORMATS
 from keras_bert_kit.export.lite.result import LiteRTExport, LiteRTModel, Made
-from keras_bert_kit.export.lite.tokenizer import plain
 from keras_bert_kit.export.signatures import served_model
 from keras_bert_kit.interpreter import LiteModel
 from keras_bert_kit.models import BertForSequenceClassification, PretrainedModel
@@ -54,8 +53,8 @@ def litert(
     the tokenizer.
 
     Args:
-        model: A model of one of the tasks, with a tokenizer; but not one that fills in masks, nor
-            one with a CRF or an LSTM, which LiteRT cannot run.
+        model: A model of one of the tasks, with a tokenizer; but not one with a CRF or an LSTM,
+            which LiteRT cannot run.
         path: The folder to make.
         quantize: "none" (float32); "float16", weights in half the size; "dynamic-int8", weights
             in a quarter, activations quantized as they come; and, of classifiers of texts, "int8"
@@ -90,21 +89,20 @@ def litert(
     if quantize not in FORMATS:
         raise ValueError(f"quantize must be one of {', '.join(FORMATS)}. Received: {quantize!r}")
     _check_installed()
-    served_model(model, max_length)  # refuses what cannot be exported
+    served = served_model(model, max_length)  # refuses what cannot be exported
     examples, calibration = _as_examples(examples), _as_examples(calibration)
     if isinstance(model, BertForSequenceClassification):
         made = OfClassifier(model, quantize, max_length, examples, calibration)
     else:
         texts = calibration or examples
-        made = OfTask(model, quantize, max_length, texts and texts.texts)
-    served = made.served
+        made = OfTask(served, quantize, texts and texts.texts)
     gate = Gate(made.max_drop(max_drop), allow_drop, served.tolerance, on_step)
     with replaced_folder(path, overwrite) as folder:
         models = made.models(gate, Path(path), on_step)
         done = LiteRTExport(
             path=Path(path),
             quantize=quantize,
-            max_length=served.tokenizer.max_length,
+            max_length=made.served.tokenizer.max_length,
             labelled=made.labelled,
             models={name: _measured(one) for name, one in models.items()},
             notes=gate.notes,
@@ -113,9 +111,8 @@ def litert(
             (folder / name).write_bytes(one.content)
         config = json.dumps(model.config.to_dict(), indent=2) + "\n"
         (folder / "config.json").write_text(config, encoding="utf-8")
-        plain(model.tokenizer).save_pretrained(folder)
         made.write(folder)
-        write_card(folder, done, served, *made.card())
+        write_card(folder, done, made.served, *made.card())
     return done
 
 

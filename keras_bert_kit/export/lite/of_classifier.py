@@ -88,9 +88,10 @@ class OfClassifier:
         }
 
     def write(self, folder: Path):
-        """Writes the labels, beside the models."""
+        """Writes the labels and the tokenizer's files, beside the models."""
         labels = "".join(f"{name}\n" for name in self.served.model.config.label_names)
         (folder / "labels.txt").write_text(labels, encoding="utf-8")
+        self.served.python_tokenizer.save_pretrained(folder)
 
     def card(self) -> tuple[str, dict[str, Any]]:
         """Gives the template of the card, and what belongs into it."""

@@ -17,25 +17,29 @@ from keras_bert_kit.export.lite.quantization import (
     with_int8_embeddings,
 )
 from keras_bert_kit.export.lite.result import TEXT_FILE, Made
-from keras_bert_kit.export.lite.tokenizer import LiteTokenizer, plain
+from keras_bert_kit.export.lite.tokenizer import LiteTokenizer
 from keras_bert_kit.export.warm_up import warm_up_requests
 from keras_bert_kit.interpreter import LiteModel
 from keras_bert_kit.messages import Request, as_array
 from keras_bert_kit.models import PretrainedModel
 from keras_bert_kit.tasks import task_of
+from keras_bert_kit.tasks.served import Served
+
+# Of a hundred float32 answers, those that may be others: where two are equally probable, the last
+# digits decide.
+_SAME_PROBABILITY = 1.0
 
 
 class OfTask:
     """Makes the model of texts, and compares its answers with the Keras model's.
 
     Args:
-        model: A model of one of the tasks.
+        served: What a model of one of the tasks computes.
         quantize: "none", "float16" or "dynamic-int8".
-        max_length: Longest sequence in tokens; `None` takes the model's.
         texts: Texts to compare on; `None` takes the kit's own.
 
     Attributes:
-        served: What the Keras model computes.
+        served: The same.
         labelled: False: answers are compared, not what is right.
 
     Raises:
@@ -44,18 +48,11 @@ class OfTask:
 
     labelled = False
 
-    def __init__(
-        self,
-        model: PretrainedModel,
-        quantize: str,
-        max_length: int | None,
-        texts: Sequence[str] | None,
-    ):
-        self._task = task_of(model)
-        self._refuse(model, quantize)
-        length = model.max_length if max_length is None else max_length
-        self.served = self._task.served(model, plain(model.tokenizer).in_graph(length))
+    def __init__(self, served: Served, quantize: str, texts: Sequence[str] | None):
+        self.served, self._task = served, task_of(served.model)
         self._quantize, self._texts = quantize, texts
+        self._refuse(served.model, quantize)
+        self._tokenizer = LiteTokenizer.like(served.tokenizer)
 
     def max_drop(self, asked: float | None) -> float:
         """By how many points the share of same answers may fall: any, unless it is said."""
@@ -70,7 +67,7 @@ class OfTask:
 
         def compare(model: LiteModel) -> Scores:
             scores = scores_of(model, requests)
-            if self._quantize == "none" and scores.drop:
+            if self._quantize == "none" and scores.drop > _SAME_PROBABILITY:
                 raise RuntimeError(
                     "The float32 model must answer as the Keras model does. Received: other "
                     f"answers for {scores.drop:.2f} % of {scores.texts} rows. Please report this."
@@ -82,7 +79,8 @@ class OfTask:
         return {TEXT_FILE: Made(words, content, scores, first.signature, first.inputs)}
 
     def write(self, folder: Path):
-        """Writes nothing beside the model."""
+        """Writes the tokenizer's files, beside the model."""
+        self.served.model.tokenizer.save_pretrained(folder)
 
     def card(self) -> tuple[str, dict[str, Any]]:
         """Gives the template of the card, and what belongs into it."""
@@ -103,15 +101,12 @@ class OfTask:
     def _candidates(self, on_step: Callable[[str], None]) -> Iterator[tuple[str, bytes]]:
         """Gives the model, with its format in words."""
         on_step("Converting the model of texts")
-        length = self.served.tokenizer.max_length
-        model = copy_of(self.served.model, length)
+        model = copy_of(self.served.model, self._tokenizer.max_length)
         is_float = self._quantize in ("none", "float16")
         if not is_float:
             with_int8_embeddings(model)
-        tokenizer = LiteTokenizer.like(plain(model.tokenizer), length)
-        content = text_model(
-            self._task.served(model, tokenizer, masked=MASKED), self._quantize == "float16"
-        )
+        served = self._task.served(model, self._tokenizer, masked=MASKED)
+        content = text_model(served, self._quantize == "float16")
         if is_float:
             yield {"none": "float32"}.get(self._quantize, self._quantize), content
         else:
