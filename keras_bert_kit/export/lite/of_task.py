@@ -79,8 +79,10 @@ class OfTask:
         return {TEXT_FILE: Made(words, content, scores, first.signature, first.inputs)}
 
     def write(self, folder: Path):
-        """Writes the tokenizer's files, beside the model."""
-        self.served.model.tokenizer.save_pretrained(folder)
+        """Writes the tokenizer's files, beside the model: of the one that is inside it."""
+        tokenizer = self.served.model.tokenizer
+        as_text = self.served.tokenizer.split_special_tokens
+        (tokenizer.as_text() if as_text else tokenizer).save_pretrained(folder)
 
     def card(self) -> tuple[str, dict[str, Any]]:
         """Gives the template of the card, and what belongs into it."""

@@ -9,7 +9,6 @@ import tensorflow_text as tf_text
 
 from keras_bert_kit.tokenization.in_graph import TEXT_OPERATIONS, InGraphTokenizer
 from keras_bert_kit.tokenization.rows import at_columns, row_lengths
-from keras_bert_kit.tokenization.vocabulary import SPECIAL_TOKENS
 
 #: The operations of tensorflow-text that a model of texts may have.
 CUSTOM_OPERATIONS = (
@@ -49,9 +48,7 @@ class LiteTokenizer(InGraphTokenizer):
                 brackets.
         """
         config = tokenizer.get_config()
-        whole = () if config["split_special_tokens"] else SPECIAL_TOKENS
-        if whole:
-            whole += tuple(config["additional_special_tokens"])
+        whole = tuple(tokenizer._marks)
         others = [one for one in whole if not _BRACKETED.fullmatch(one)]
         if config["never_split"] or others:
             raise ValueError(
